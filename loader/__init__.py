@@ -1,0 +1,1 @@
+"""Premask: prepare a corpus once, train any objective, replay any mask."""

@@ -1,0 +1,1 @@
+"""Masks as pure functions of (row seed, epoch, policy)."""

@@ -1,0 +1,54 @@
+"""What flows between the stages of a unit: Arrow record batches with these columns.
+
+::
+
+    read ─ DOCUMENTS ─► strip, clean ─ DOCUMENTS ─► annotate ─ DOCUMENTS + annotations ─►
+    tokenize ─ TOKENS ─► arrange ─ ROWS ─► count ─ ROWS ─► write
+
+Offsets into a text are code points, half-open. A batch holds at most `MAX_BATCH_DOCUMENTS`
+documents and about `MAX_BATCH_CHARACTERS` characters (one longer document is a batch alone),
+so that every stage runs in bounded memory.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+MAX_BATCH_DOCUMENTS = 512
+MAX_BATCH_CHARACTERS = 1_000_000
+
+# `position` is where the document begins in its unit's file: a byte, a line or a row, as the
+# format says; it goes to the reject file.
+DOCUMENTS = pa.schema(
+    [
+        pa.field("document_id", pa.large_string(), nullable=False),
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("text", pa.large_string(), nullable=False),
+    ]
+)
+
+# Added by `annotate`, only those that the job asks for. Spans are parallel lists.
+ANNOTATIONS = {
+    "sentence_starts": pa.large_list(pa.int32()),
+    "entity_starts": pa.large_list(pa.int32()),
+    "entity_ends": pa.large_list(pa.int32()),
+    "entity_codes": pa.large_list(pa.uint8()),
+    "phrase_starts": pa.large_list(pa.int32()),
+    "phrase_ends": pa.large_list(pa.int32()),
+    "annotated_word_starts": pa.large_list(pa.int32()),
+    "annotated_word_ends": pa.large_list(pa.int32()),
+    "pos_tags": pa.large_list(pa.uint8()),  # one per annotated word
+    "depth": pa.large_list(pa.uint8()),  # one per annotated word
+    "salience": pa.large_list(pa.uint8()),  # one per annotated word
+}
+
+# After `tokenize`: one record per document, without special tokens. Tracks (uint8 per token,
+# names of `premask._format.TRACKS`) follow when their annotations were there.
+TOKENS = pa.schema(
+    [
+        pa.field("document_id", pa.large_string(), nullable=False),
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("input_ids", pa.large_list(pa.uint32()), nullable=False),
+        pa.field("boundaries", pa.large_list(pa.uint8()), nullable=False),
+    ]
+)
