@@ -1,0 +1,1 @@
+"""Measures what masks do, and tests what policies promise."""
