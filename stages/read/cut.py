@@ -1,0 +1,147 @@
+"""Cuts byte streams where documents begin: files into units, streams into chunks.
+
+A format says where a document may begin as a regular expression; a boundary is the end of a
+match. The expressions are local (no match depends on bytes beyond `OVERLAP_BYTES` around it),
+so that cutting a 100 GB file reads some kilobytes per unit, and a stream is searched once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from premask.schemas.job import Source
+from premask.schemas.unit import Ledger, Unit
+from premask.stages.read import _reader
+from premask.stages.read._reader import SourceFile, whole_file
+from premask.stages.read.compression import RATIOS
+from premask.stages.read.opening import open_binary
+from premask.stages.read.stream import Stream, read_head
+
+Pattern = re.Pattern[bytes]
+OVERLAP_BYTES = 256
+_SEARCH_BYTES = 64 << 10
+_FIRST_WINDOW = 4 << 10
+
+
+def byte_range_split(
+    pattern: Callable[[Source], Pattern | None],
+) -> Callable[[SourceFile, Source, int, int], Iterator[Unit]]:
+    """A `Reader.split` that cuts at the boundaries of a pattern.
+
+    Compressed files and files of a wide encoding stay whole, and so does every file of a
+    source for which `pattern` gives None.
+    """
+
+    def split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Unit]:
+        head = read_head(file.path, source.encoding)
+        boundary = pattern(source)
+        if boundary is None or not head.seekable or file.size <= unit_bytes:
+            yield whole_file(file, index, file.size * RATIOS[head.compression])
+            return
+        start = 0
+        for end in _cuts(file, boundary, unit_bytes):
+            yield Unit(
+                source=index,
+                name=file.name,
+                path=file.path,
+                format=file.format,
+                start=start,
+                end=end,
+                size=file.size,
+                num_bytes=end - start,
+            )
+            start = end
+
+    return split
+
+
+def _cuts(file: SourceFile, pattern: Pattern, unit_bytes: int) -> Iterator[int]:
+    """The ends of the units: the first boundary at or after every multiple of `unit_bytes`."""
+    cut = 0
+    for target in range(unit_bytes, file.size, unit_bytes):
+        if target > cut:
+            cut = _next_boundary(file, pattern, target)
+            if cut >= file.size:
+                break
+            yield cut
+    yield file.size
+
+
+def _next_boundary(file: SourceFile, pattern: Pattern, target: int) -> int:
+    """The first boundary at or after `target`, or the file's size."""
+    start = max(target - OVERLAP_BYTES, 0)
+    with open_binary(file.path) as handle:
+        handle.seek(start)
+        window = b""
+        while block := handle.read(_SEARCH_BYTES):
+            window += block
+            for match in pattern.finditer(window):
+                if start + match.end() >= target:
+                    return start + match.end()
+            start += max(len(window) - OVERLAP_BYTES, 0)
+            window = window[-OVERLAP_BYTES:]
+    return file.size
+
+
+def chunks(
+    stream: Stream, pattern: Pattern, name: str, ledger: Ledger
+) -> Iterator[tuple[int, bytes]]:
+    """Pieces of a stream that begin where documents begin, with their positions.
+
+    A document of more than `MAX_DOCUMENT_BYTES` is rejected and skipped without being held.
+    """
+    held: list[bytes] = []  # no boundary lies in it but at its very beginning
+    position = stream.position
+    skipping = False
+    for block in stream:
+        window = (held[-1][-OVERLAP_BYTES:] if held else b"") + block
+        if skipping:
+            match = pattern.search(window)
+            cut = match.end() if match else len(window) - OVERLAP_BYTES
+            position += max(cut, 0)
+            held = [window[max(cut, 0) :]]
+            skipping = match is None
+            continue
+        held.append(block)
+        boundary = _last_boundary(window, pattern)
+        num_bytes = sum(map(len, held))
+        cut = num_bytes - len(window) + boundary
+        if boundary and cut:
+            buffer = b"".join(held)
+            yield position, buffer[:cut]
+            position += cut
+            held = [buffer[cut:]]
+        elif num_bytes > _reader.MAX_DOCUMENT_BYTES:
+            reject_long(name, position, ledger)
+            held = [window[-OVERLAP_BYTES:]]
+            position += num_bytes - len(held[0])
+            skipping = True
+    if held and not skipping:
+        yield position, b"".join(held)
+
+
+def reject_long(name: str, position: int, ledger: Ledger) -> None:
+    """Records a document of more than `MAX_DOCUMENT_BYTES`."""
+    ledger.documents_read += 1
+    ledger.reject(
+        document_id=f"{name}:{position}",
+        position=position,
+        stage="read",
+        reason="too_long",
+        detail=f"a document may have {_reader.MAX_DOCUMENT_BYTES} bytes at most",
+    )
+
+
+def _last_boundary(window: bytes, pattern: Pattern) -> int:
+    """The last boundary in the window, or one that is about as late; 0 where there is none."""
+    for size in (_FIRST_WINDOW, _SEARCH_BYTES, len(window)):
+        start = max(len(window) - size, 0)
+        last = -1
+        for match in pattern.finditer(window, start):
+            last = match.end()
+        if last > 0:
+            return last
+        if not start:
+            break
+    return 0

@@ -1,0 +1,46 @@
+"""The formats, and the two calls that the other parts of the pipeline make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+from premask.schemas.job import Source
+from premask.schemas.unit import Ledger, Unit
+from premask.stages.read._reader import Reader
+from premask.stages.read.files import resolve
+from premask.stages.read.jsonl import JSONL
+from premask.stages.read.text import TEXT
+
+FORMATS: dict[str, Reader] = {
+    "text": TEXT,
+    "jsonl": JSONL,
+}
+
+
+def plan_source(source: Source, index: int, unit_bytes: int) -> list[Unit]:
+    """The units of a source, in the order of its files' names.
+
+    Args:
+        source: the source.
+        index: its place in the job's list.
+        unit_bytes: about how many input bytes a unit has; a file that cannot be cut is one.
+
+    Raises:
+        RequestError: nothing is there, or it cannot be read as the source says.
+    """
+    files = resolve(source)
+    return [
+        unit
+        for file in files
+        for unit in FORMATS[file.format].split(file, source, unit_bytes, index)
+    ]
+
+
+def read_unit(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
+    """The documents of a unit, as batches of the schema `DOCUMENTS`.
+
+    Raises:
+        OSError: the file cannot be opened or read.
+    """
+    return FORMATS[unit.format].read(unit, source, ledger)

@@ -1,0 +1,118 @@
+"""JSON lines: every line is an object with its text in one field.
+
+Lines end in ``\\n``; blank ones are skipped. A line that is no JSON object, or has no text, is
+rejected: `bad_json`, `not_an_object`, `missing_text`, `null_text`, `text_not_a_string`. Of
+duplicate keys the last counts. Integers of any size are read, as their digits. `position` is
+the first byte of the line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from premask.schemas.job import Source
+from premask.schemas.unit import Ledger, Unit
+from premask.stages.read._reader import Reader
+from premask.stages.read.cut import byte_range_split, chunks
+from premask.stages.read.documents import Document, batches, decode, replace_surrogates
+from premask.stages.read.stream import Stream
+from premask.stages.read.text import LINE_END
+
+DEFAULT_ID_FIELD = "id"
+
+
+class _Integer(str):
+    """The digits of a JSON integer: never too large, and told from a string by its type."""
+
+    __slots__ = ()
+
+
+_DECODER = json.JSONDecoder(parse_int=_Integer)
+
+
+class _BadLine(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def _read(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
+    return batches(_documents(unit, source, ledger))
+
+
+def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]:
+    stream = Stream(unit, source.encoding, ledger)
+    for start, data in chunks(stream, LINE_END, unit.name, ledger):
+        position = start
+        for line in data.split(b"\n"):
+            if line and not line.isspace():
+                text = decode(line, stream.encoding, ledger.counters)
+                yield from _document(text, position, unit.name, source, stream, ledger)
+            position += len(line) + 1
+
+
+def _document(
+    line: str, position: int, name: str, source: Source, stream: Stream, ledger: Ledger
+) -> Iterator[Document]:
+    """The line's document, or nothing where it is rejected."""
+    document_id = f"{name}:{position}"
+    try:
+        record = _record(line)
+        document_id = record_id(record.get(source.id_field or DEFAULT_ID_FIELD), document_id)
+        text = _text(record, source.text_field)
+    except _BadLine as exc:
+        if exc.reason == "bad_json" and stream.damaged:
+            return  # the line that a damaged stream cut off: accounted for with the damage
+        ledger.documents_read += 1
+        ledger.reject(
+            document_id=document_id,
+            position=position,
+            stage="read",
+            reason=exc.reason,
+            detail=exc.detail,
+        )
+        return
+    ledger.documents_read += 1
+    if "\\ud" in line or "\\uD" in line:
+        text = replace_surrogates(text, ledger.counters)
+        document_id = replace_surrogates(document_id, ledger.counters)
+    yield Document(document_id, position, text)
+
+
+def _record(line: str) -> dict[str, Any]:
+    try:
+        record = _DECODER.decode(line)
+    except RecursionError as exc:
+        raise _BadLine("bad_json", "nested too deeply") from exc
+    except ValueError as exc:
+        raise _BadLine("bad_json", str(exc)) from exc
+    if not isinstance(record, dict):
+        kind = type(record).__name__
+        raise _BadLine("not_an_object", f"a line must be an object, got {kind}")
+    return record
+
+
+def _text(record: dict[str, Any], field: str) -> str:
+    if field not in record:
+        raise _BadLine("missing_text", f"no field {field!r}; there are {list(record)}")
+    text = record[field]
+    if text is None:
+        raise _BadLine("null_text", f"field {field!r} is null")
+    if type(text) is not str:
+        kind = "int" if isinstance(text, _Integer) else type(text).__name__
+        raise _BadLine("text_not_a_string", f"field {field!r} is of type {kind}")
+    return text
+
+
+def record_id(value: object, default: str) -> str:
+    """A record's own id as a string, or the default where it has none that can be one."""
+    if value is None or value == "" or isinstance(value, bool):
+        return default
+    return str(value) if isinstance(value, str | int | float) else default
+
+
+JSONL = Reader(split=byte_range_split(lambda _source: LINE_END), read=_read)
