@@ -30,12 +30,15 @@ class Binding:
             depend on the padding of a batch.
         tables: arrays by name: ``counts`` (int64 ``[V]``), weight tables, collocations.
         tracks: dictionaries of the tracks: code ``i`` of track ``t`` means ``tracks[t][i]``.
+        boundaries: names of the boundary bits that the rows carry, such as ``entity_start``;
+            None where nobody knows, and then nothing is checked.
     """
 
     vocabulary: Vocabulary
     max_length: int
     tables: Mapping[str, np.ndarray] = field(default_factory=dict)
     tracks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    boundaries: tuple[str, ...] | None = None
 
     @property
     def position_bits(self) -> int:
@@ -45,7 +48,11 @@ class Binding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One parameter of an operation: its default, what it may be, and what it does."""
+    """One parameter of an operation: its default, what it may be, and what it does.
+
+    `variants` is for a list of tagged values, ``[{by: NAME, ...}, ...]`` or just ``[NAME]``:
+    the parameters of each by its name.
+    """
 
     default: Any
     help: str
@@ -53,6 +60,7 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[Any, ...] | None = None
+    variants: Mapping[str, Mapping[str, Parameter]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,15 @@ The key tree, each step one block::
 
 Addition, exclusive or and rotation only. No generator, no state: a word depends on nothing but
 its five coordinates, whatever the batch, the device, the worker or the rank.
-Cost: 66 array operations for two words per position.
+Cost: 66 array operations for two words per position; NumPy runs the same in place on uint32,
+in half the time (the test of this module holds the two equal).
 """
 
 from __future__ import annotations
 
+from typing import cast
+
+import numpy as np
 from premask.masking._backend import Array, full, int32, namespace, positions
 
 _PARITY = 0x1BD11BDA
@@ -47,6 +51,15 @@ def threefry2x32(key: tuple[Array, Array], counter: tuple[Array, Array]) -> tupl
 
     All four arrays are int32, of at least one dimension, and broadcast against each other.
     """
+    if namespace(key[0]) is np:
+        return _threefry2x32_numpy(key, counter)
+    return threefry2x32_portable(key, counter)
+
+
+def threefry2x32_portable(
+    key: tuple[Array, Array], counter: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    """`threefry2x32` in operations that every backend has."""
     parity = key[0] ^ key[1] ^ signed(_PARITY)
     schedule = (key[0], key[1], parity)
     x, y = counter[0] + schedule[0], counter[1] + schedule[1]
@@ -58,6 +71,29 @@ def threefry2x32(key: tuple[Array, Array], counter: tuple[Array, Array]) -> tupl
             x = x + schedule[injection % 3]
             y = y + (schedule[(injection + 1) % 3] + injection)
     return x, y
+
+
+def _threefry2x32_numpy(
+    key: tuple[Array, Array], counter: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    shape = np.broadcast_shapes(*(np.shape(array) for array in (*key, *counter)))
+    high, low = (cast(np.ndarray, half).view(np.uint32) for half in key)
+    schedule = (high, low, high ^ low ^ np.uint32(_PARITY))
+    x, y, spare = (np.empty(shape, np.uint32) for _ in range(3))
+    np.add(counter[0].view(np.uint32), high, out=x)
+    np.add(counter[1].view(np.uint32), low, out=y)
+    for round_ in range(_ROUNDS):
+        bits = _ROTATIONS[round_ % 8]
+        np.add(x, y, out=x)
+        np.right_shift(y, np.uint32(32 - bits), out=spare)
+        np.left_shift(y, np.uint32(bits), out=y)
+        np.bitwise_or(y, spare, out=y)
+        np.bitwise_xor(y, x, out=y)
+        if round_ % 4 == 3:
+            injection = round_ // 4 + 1
+            np.add(x, schedule[injection % 3], out=x)
+            np.add(y, schedule[(injection + 1) % 3] + np.uint32(injection), out=y)
+    return x.view(np.int32), y.view(np.int32)
 
 
 def mask_key(row_key: Array, policy_word: int, epoch: int | Array) -> Array:

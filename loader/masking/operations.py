@@ -1,0 +1,15 @@
+"""The table of operations: everything that a policy can be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from premask.masking import objectives
+from premask.masking._operation import Operation
+from premask.masking.mask_units import MASK_UNITS
+
+_OBJECTIVES = getattr(objectives, "OPERATIONS", {})
+
+OPERATIONS: Mapping[str, Operation] = {
+    operation.name: operation for operation in (MASK_UNITS, *_OBJECTIVES.values())
+}

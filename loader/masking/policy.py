@@ -1,0 +1,181 @@
+"""A policy: what to do to rows, as frozen data.
+
+A policy is an operation and its parameters, nothing else: the same data means the same masks on
+every machine. Its fingerprint is the SHA-256 of its canonical JSON, and the first 32 bits of
+that, the policy's *word*, go into the key of every mask. Costs nothing until it is bound.
+
+>>> policy("random", rate=0.3).parameters["rate"]
+0.3
+>>> policy({"preset": "random", "rate": 0.3}) == policy("random", rate=0.3)
+True
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from premask._errors import PolicyError
+from premask.masking._operation import Binding
+from premask.masking.operations import OPERATIONS
+from premask.masking.presets import PRESETS
+from premask.masking.validate import choose, validate_parameters
+
+if TYPE_CHECKING:
+    from premask.masking.masker import Masker
+
+_VERSION = 1
+_FILES = (".json", ".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One way to mask, fully resolved. Made by `policy`, which validates.
+
+    Attributes:
+        name: the preset's name, or one of the user's choice; no part of the fingerprint.
+        operation: a key of `premask.masking.operations.OPERATIONS`.
+        parameters: every parameter of the operation, as plain values.
+    """
+
+    name: str
+    operation: str
+    parameters: Mapping[str, Any] = field(hash=False)
+
+    @property
+    def canonical(self) -> str:
+        """The policy as JSON with sorted keys: what the fingerprint is taken of."""
+        value = {
+            "version": _VERSION,
+            "operation": self.operation,
+            "parameters": self.parameters,
+        }
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of `canonical`, 64 hexadecimal digits."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @property
+    def word(self) -> int:
+        """The first 32 bits of the fingerprint: the policy's part of a mask key."""
+        return int(self.fingerprint[:8], 16)
+
+    @property
+    def law(self) -> str:
+        """The distribution of the masks, in words; that of the preset where it is one."""
+        preset = PRESETS.get(self.name)
+        if preset is None or preset.operation != self.operation:
+            return f"operation {self.operation} with the parameters given"
+        return preset.law
+
+    @property
+    def deviations(self) -> tuple[str, ...]:
+        """Where the preset differs from its source, on purpose."""
+        preset = PRESETS.get(self.name)
+        if preset is None or preset.operation != self.operation:
+            return ()
+        return preset.deviations
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Tracks and boundary bits that rows must have, lower-case."""
+        return OPERATIONS[self.operation].needs(self.parameters)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the arrays that a batch gets."""
+        return OPERATIONS[self.operation].outputs
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `policy` turns back into an equal policy."""
+        plain = json.loads(json.dumps(self.parameters))
+        return {"name": self.name, "operation": self.operation, **plain}
+
+    def bind(self, binding: Binding) -> Masker:
+        """The function of this policy for a vocabulary, a longest row and tables.
+
+        Raises:
+            PolicyError: the vocabulary, the tables or the rows lack what the policy needs.
+        """
+        from premask.masking.masker import Masker
+
+        return Masker(self, binding)
+
+
+def policy(
+    value: Policy | Mapping[str, Any] | str | os.PathLike[str], /, **changes: Any
+) -> Policy:
+    """A policy from a preset's name, a mapping, a YAML or JSON file, or another policy.
+
+    A mapping has ``preset`` (a preset's name) or ``operation``, and parameters beside it.
+    `changes` are parameters that replace those of `value`.
+
+    Raises:
+        PolicyError: an unknown preset, operation or parameter, or a value that is not allowed.
+    """
+    if isinstance(value, Policy):
+        value = value.to_dict()
+    elif isinstance(value, os.PathLike) or str(value).endswith(_FILES):
+        value = _read(Path(os.fspath(value)))  # type: ignore[arg-type]
+    elif isinstance(value, str):
+        value = {"preset": value}
+    return _resolve(value, changes, location="policy")
+
+
+def _resolve(value: Any, changes: Mapping[str, Any], *, location: str) -> Policy:
+    if not isinstance(value, Mapping) or ("preset" in value) == ("operation" in value):
+        raise PolicyError(
+            f"expected a mapping with either 'preset' or 'operation', got {value!r}",
+            location=location,
+        )
+    fields = {**value, **changes}
+    name = fields.pop("name", None)
+    if "preset" in fields:
+        key = choose(
+            fields.pop("preset"), PRESETS, what="preset", location=f"{location}.preset"
+        )
+        operation = PRESETS[key].operation
+        fields, name = {**PRESETS[key].parameters, **fields}, name or key
+    else:
+        operation = choose(
+            fields.pop("operation"),
+            OPERATIONS,
+            what="operation",
+            location=f"{location}.operation",
+        )
+    parameters = validate_parameters(
+        fields, OPERATIONS[operation].parameters, location=location
+    )
+    return Policy(name=str(name or operation), operation=operation, parameters=parameters)
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PolicyError(
+            f"cannot read the policy file: {error}", location=str(path)
+        ) from error
+    if path.suffix == ".json":
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise PolicyError(f"not JSON: {error}", location=str(path)) from error
+    try:
+        import yaml
+    except ImportError as error:
+        raise PolicyError(
+            "reading YAML needs PyYAML: pip install pyyaml, or write the policy as .json",
+            location=str(path),
+        ) from error
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise PolicyError(f"not YAML: {error}", location=str(path)) from error
