@@ -1,0 +1,129 @@
+"""Counts tokens and the documents that they occur in, per unit, mergeable exactly.
+
+`count` is the number of times that an id stands in a row of the shards outside special tokens:
+a recount of all shards gives the same. `document_count` is the number of documents in which the
+id occurs at least once; it is taken before documents are cut into rows, so that neither windows
+nor their overlap count a document twice. Documents of which no row was kept are in it, too.
+
+All counts are int64 and merge by addition, in any order. About 80 ns per token, most of it for
+the sort that finds the distinct ids of each document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from premask._errors import FormatError
+from premask._format import BOUNDARIES, INPUT_IDS, Boundary
+
+Int64 = npt.NDArray[np.int64]
+
+_COUNT, _DOCUMENT_COUNT = "count", "document_count"
+_NUM_DOCUMENTS = b"num_documents"
+COUNTS = pa.schema(
+    [
+        pa.field(_COUNT, pa.int64(), nullable=False),
+        pa.field(_DOCUMENT_COUNT, pa.int64(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Counts of every token id; record ``i`` of ``counts.arrow`` is id ``i``.
+
+    Attributes:
+        counts_V, document_counts_V: int64 ``[V]``.
+        num_documents: of all documents counted.
+    """
+
+    counts_V: Int64
+    document_counts_V: Int64
+    num_documents: int
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            counts_V=self.counts_V + other.counts_V,
+            document_counts_V=self.document_counts_V + other.document_counts_V,
+            num_documents=self.num_documents + other.num_documents,
+        )
+
+    def to_bytes(self) -> bytes:
+        """The bytes of ``counts.arrow``: an Arrow IPC stream of one record batch."""
+        schema = COUNTS.with_metadata({_NUM_DOCUMENTS: str(self.num_documents)})
+        columns = [pa.array(self.counts_V), pa.array(self.document_counts_V)]
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, schema) as stream:
+            stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+        return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, location: str) -> Counts:
+        """What `to_bytes` wrote.
+
+        Raises:
+            FormatError: something else is in there.
+        """
+        try:
+            table = pa.ipc.open_stream(data).read_all()
+            table.validate(full=True)
+            return cls(
+                counts_V=table.column(_COUNT).to_numpy(),
+                document_counts_V=table.column(_DOCUMENT_COUNT).to_numpy(),
+                num_documents=int(table.schema.metadata[_NUM_DOCUMENTS]),
+            )
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"not a table of counts: {error}", location=location) from error
+
+
+def merge_counts(parts: Iterable[Counts], vocabulary_size: int) -> Counts:
+    """The sum of all parts; zeros for none. The order of the parts does not matter."""
+    return reduce(Counts.__add__, parts, Counter(vocabulary_size).counts())
+
+
+class Counter:
+    """Counts what passes through the two taps of one unit."""
+
+    def __init__(self, vocabulary_size: int) -> None:
+        self._size = vocabulary_size
+        self._counts_V = np.zeros(vocabulary_size, np.int64)
+        self._document_counts_V = np.zeros(vocabulary_size, np.int64)
+        self._num_documents = 0
+
+    def tap_tokens(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Passes TOKENS on and counts the documents of every id."""
+        for batch in batches:
+            column = batch.column(INPUT_IDS)
+            lengths_D = column.value_lengths().to_numpy()
+            document_T = np.repeat(np.arange(batch.num_rows), lengths_D)
+            pairs_T = document_T * self._size + column.flatten().to_numpy()
+            distinct = np.unique(pairs_T) % self._size
+            self._document_counts_V += np.bincount(distinct, minlength=self._size)
+            self._num_documents += batch.num_rows
+            yield batch
+
+    def tap_rows(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Passes ROWS on and counts every id outside special tokens."""
+        for batch in batches:
+            self._counts_V += count_tokens(batch, self._size)
+            yield batch
+
+    def counts(self) -> Counts:
+        """What has been counted so far."""
+        return Counts(
+            counts_V=self._counts_V.copy(),
+            document_counts_V=self._document_counts_V.copy(),
+            num_documents=self._num_documents,
+        )
+
+
+def count_tokens(rows: pa.RecordBatch, vocabulary_size: int) -> Int64:
+    """How often each id stands in these rows outside special tokens: int64 ``[V]``."""
+    ids = rows.column(INPUT_IDS).flatten().to_numpy()
+    bits = rows.column(BOUNDARIES).flatten().to_numpy()
+    return np.bincount(ids[(bits & Boundary.SPECIAL) == 0], minlength=vocabulary_size)
