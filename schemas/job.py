@@ -1,17 +1,31 @@
 """The job: what `premask build` does, as one validated value.
 
 Unknown keys, wrong values and illegal combinations are refused here, with the path of the key,
-before any work starts.
+before any work starts. A rule between two keys stands at the later of the two, so that the
+refusal names a key and not its parent.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _UNITS |= {"kb": 10**3, "mb": 10**6, "gb": 10**9}
+
+# Keys that say how and where a job runs; none of them changes a byte of the shards.
+PLACEMENT = ("output", "engine", "workers", "ray_address", "unit_timeout", "retries")
+ANNOTATE_PLACEMENT = ("workers", "gpus")
+# Keys of the frozen copy alone; the dynamic set is the same without them.
+STATIC = ("mode", "policy", "epochs")
 
 
 def parse_size(value: Any) -> Any:
@@ -105,17 +119,29 @@ class Rows(_Model):
         0.0, ge=0, le=1, description="share of rows cut at a random shorter length, as in BERT"
     )
 
-    @model_validator(mode="after")
-    def _legal(self) -> Rows:
-        if self.stride and self.arrangement != "documents":
-            raise ValueError("stride needs arrangement: documents")
-        if self.stride >= self.max_length - 2:
-            raise ValueError(f"stride must be below max_length - 2, got {self.stride}")
-        if self.min_length > self.max_length - 2:
+    @field_validator("min_length")
+    @classmethod
+    def _row_can_be_long_enough(cls, value: int, info: ValidationInfo) -> int:
+        max_length = info.data.get("max_length")
+        if max_length is not None and value > max_length - 2:
             raise ValueError(
-                f"min_length must be at most max_length - 2, got {self.min_length}"
+                f"must be at most max_length - 2 = {max_length - 2} (two special tokens), "
+                f"got {value}; lower it or raise rows.max_length"
             )
-        return self
+        return value
+
+    @field_validator("stride")
+    @classmethod
+    def _windows_advance(cls, value: int, info: ValidationInfo) -> int:
+        max_length = info.data.get("max_length")
+        if value and info.data.get("arrangement") == "full":
+            raise ValueError(f"a stride of {value} needs rows.arrangement: documents, got full")
+        if max_length is not None and value and value >= max_length - 2:
+            raise ValueError(
+                f"must be below max_length - 2 = {max_length - 2}, got {value}; "
+                "a window must advance"
+            )
+        return value
 
 
 class Shards(_Model):
@@ -145,19 +171,48 @@ class Job(_Model):
     policy: str | dict[str, Any] | None = Field(
         None, description="static: the policy to freeze"
     )
-    epochs: int = Field(1, ge=1, description="static: masked copies of every row")
+    epochs: int = Field(1, ge=1, le=65536, description="static: masked copies of every row")
     # How the job runs; none of it changes a byte of the output.
-    engine: Literal["local", "ray"] = "local"
+    engine: Literal["local", "ray"] = Field(
+        "local", description="local: in this process; ray: on all cores, or on a cluster"
+    )
     workers: int | None = Field(
         None, ge=1, description="ray: units in flight; default: all cores"
     )
-    unit_timeout: float | None = Field(None, gt=0, description="ray: seconds a unit may take")
+    ray_address: str | None = Field(
+        None, description="ray: a running cluster; default: RAY_ADDRESS, else this machine"
+    )
+    unit_timeout: float = Field(
+        6 * 3600, gt=0, description="ray: seconds a unit may take before its worker is killed"
+    )
     retries: int = Field(2, ge=0, description="ray: further tries of a failed unit")
 
-    @model_validator(mode="after")
-    def _legal(self) -> Job:
-        if self.mode == "static" and self.policy is None:
-            raise ValueError("mode: static needs a policy")
-        if self.mode == "dynamic" and (self.policy is not None or self.epochs != 1):
-            raise ValueError("policy and epochs belong to mode: static")
-        return self
+    @field_validator("policy")
+    @classmethod
+    def _policy_belongs_to_static(cls, value: Any, info: ValidationInfo) -> Any:
+        mode = info.data.get("mode")
+        if mode == "static" and value is None:
+            raise ValueError("mode: static needs a policy; see premask policies")
+        if mode == "dynamic" and value is not None:
+            raise ValueError(
+                f"a policy belongs to mode: static, got {value!r} with mode: dynamic; "
+                "leave it out, the loader chooses the policy"
+            )
+        return value
+
+    @field_validator("epochs")
+    @classmethod
+    def _epochs_belong_to_static(cls, value: int, info: ValidationInfo) -> int:
+        if info.data.get("mode") == "dynamic" and value != 1:
+            raise ValueError(
+                f"epochs belong to mode: static, got {value} with mode: dynamic; leave them out"
+            )
+        return value
+
+    def shaping(self) -> dict[str, Any]:
+        """The part of the job that shapes the dynamic shard set, as plain JSON values."""
+        value: dict[str, Any] = self.model_dump(mode="json", exclude={*PLACEMENT, *STATIC})
+        if value["annotate"] is not None:
+            for key in ANNOTATE_PLACEMENT:
+                del value["annotate"][key]
+        return value

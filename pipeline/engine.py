@@ -1,0 +1,92 @@
+"""What an engine is: something that does units of work and tells how each of them ended.
+
+An engine knows nothing of corpora. It gets a `Work` (a small picklable value that opens into a
+function in whatever process does the units) and tasks, and yields `Outcome`s as they come.
+Results are small dictionaries; no rows ever reach the driver.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from premask._errors import RequestError
+
+# Errors that every other unit would meet as well: no use in going on.
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+Result = dict[str, Any]
+
+
+class Work(Protocol):
+    """A picklable value; opening it (once per process) loads tokenizers and models."""
+
+    def open(self) -> Callable[[Any], Result]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One unit of work: its number in the plan and whatever the opened `Work` takes."""
+
+    index: int
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one try of a unit ended.
+
+    Attributes:
+        status: ``done``; ``retry``: it failed and is tried again; ``failed``: given up;
+            ``fatal``: given up, and so are all others (a full disk).
+        result: what the work returned; empty unless done.
+        error: the reason in one line; empty when done.
+        trace: the traceback, where there is one.
+        seconds: wall-clock seconds of this try.
+    """
+
+    index: int
+    status: Literal["done", "retry", "failed", "fatal"]
+    result: Result
+    error: str = ""
+    trace: str = ""
+    seconds: float = 0.0
+
+
+class Engine(Protocol):
+    """Runs tasks in any order; closing the iterator stops all work at once."""
+
+    def run(self, work: Work, tasks: Sequence[Task]) -> Generator[Outcome, None, None]: ...
+
+
+def attempt(run: Callable[[], Result], index: int) -> Outcome:
+    """One try of a unit: the boundary at which an error becomes a record."""
+    start = time.perf_counter()
+    try:
+        result = run()
+    except Exception as error:
+        return Outcome(
+            index=index,
+            status=_verdict(error),
+            result={},
+            error=f"{type(error).__name__}: {error}",
+            trace=traceback.format_exc(),
+            seconds=time.perf_counter() - start,
+        )
+    return Outcome(
+        index=index, status="done", result=result, seconds=time.perf_counter() - start
+    )
+
+
+def _verdict(error: BaseException) -> Literal["retry", "failed", "fatal"]:
+    """Whether another try may help: not with a wrong request, not on a full disk."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
+            return "fatal"
+        cause = cause.__cause__ or cause.__context__
+    return "failed" if isinstance(error, RequestError) else "retry"
