@@ -10,11 +10,15 @@ from premask.schemas.unit import Ledger, Unit
 from premask.stages.read._reader import Reader
 from premask.stages.read.files import resolve
 from premask.stages.read.jsonl import JSONL
+from premask.stages.read.mediawiki import MEDIAWIKI
 from premask.stages.read.text import TEXT
+from premask.stages.read.wikiextractor import WIKIEXTRACTOR
 
 FORMATS: dict[str, Reader] = {
     "text": TEXT,
     "jsonl": JSONL,
+    "wikiextractor": WIKIEXTRACTOR,
+    "mediawiki": MEDIAWIKI,
 }
 
 

@@ -121,14 +121,16 @@ class Stream:
     the position where reading stopped, and `damaged` is set once iteration has ended.
 
     Attributes:
+        compression: of the file.
         encoding: in which to decode the blocks.
         position: of the first byte given.
         damaged: whether the stream ended before its time.
     """
 
     def __init__(self, unit: Unit, encoding: str, ledger: Ledger) -> None:
+        self.compression: Kind = ""
         self.encoding = encoding
-        self.position = unit.start
+        self.position = 0
         self.damaged = False
         self._unit = unit
         self._ledger = ledger
@@ -143,6 +145,7 @@ class Stream:
     def _read(self) -> Iterator[bytes]:
         with open_binary(self._unit.path) as file:
             file_start = file.read(_MAGIC_BYTES)
+            self.compression = recognise_compression(file_start)
             blocks = self._content(file, file_start)
             if self._unit.start == 0:
                 first = next(blocks, b"")
@@ -152,6 +155,7 @@ class Stream:
                 blocks = chain([first[self.position :]], blocks)
             else:
                 self.encoding, _ = recognise_encoding(file_start, self.encoding)
+                self.position = 0 if self.compression else self._unit.start
             if is_wide(self.encoding):
                 blocks = self._as_utf8(blocks)
             yield from filter(None, blocks)
@@ -159,19 +163,18 @@ class Stream:
     def _content(self, file: BinaryIO, file_start: bytes) -> Iterator[bytes]:
         """The bytes as they are in the file, decompressed."""
         unit = self._unit
-        kind = recognise_compression(file_start)
         # A file that is one unit is read to its end: its size may be unknown.
         end = None if (unit.start, unit.end) == (0, unit.size) else unit.end
         file.seek(0)
         blocks = read_blocks(file, unit.start, end)
-        if not kind:
+        if not self.compression:
             if not file_start and any(unit.path.endswith(suffix) for suffix in SUFFIXES):
                 self._damage("truncated_stream", "a compressed file of 0 bytes", 0)
             yield from blocks
             return
         num_bytes = 0
         try:
-            for piece in decompress(blocks, kind, self._ledger.counters):
+            for piece in decompress(blocks, self.compression, self._ledger.counters):
                 num_bytes += len(piece)
                 yield piece
         except DamagedStream as exc:
