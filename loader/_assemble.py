@@ -1,0 +1,154 @@
+"""Rows become a batch: padded, moved to the device, masked, in the types that trainers want.
+
+The same `Assembler` serves `Loader`, the torch `DataLoader` adapters and `MaskCollator`, so
+they cannot differ. It holds no state that a batch could change, and it can be pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from premask._devices import Backend, check_backend, to_device, to_output, widen
+from premask._errors import RequestError
+from premask._format import BOUNDARIES, IGNORE_LABEL, INPUT_IDS, LABELS, TRACKS
+from premask.masking._backend import Array
+from premask.masking._operation import Binding
+from premask.masking._rows import PaddedRows
+from premask.masking.masker import Masker
+from premask.masking.policy import Policy
+from premask.rows import Rows
+
+PadTo = Literal["max"] | int | None
+ATTENTION_MASK = "attention_mask"
+
+
+class Assembler:
+    """Makes batches of rows that share a binding.
+
+    Args:
+        policy: what to do to the rows; None delivers them as they are stored.
+        backend, device: whose arrays to make, and where.
+        pad_to: None pads to the longest row of the batch, a number to a multiple of itself,
+            ``"max"`` to the set's longest row.
+        audit: adds `row_ids` and `epochs`, int64 ``[B]``.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None,
+        binding: Binding,
+        *,
+        backend: Backend,
+        device: Any,
+        pad_to: PadTo,
+        audit: bool,
+    ) -> None:
+        check_backend(backend, device)
+        if pad_to not in (None, "max") and (not isinstance(pad_to, int) or pad_to < 1):
+            raise RequestError(f"pad_to must be None, 'max' or a multiple, got {pad_to!r}")
+        self._policy, self._binding = policy, binding
+        self._backend, self._device = backend, device
+        self._length = binding.max_length if pad_to == "max" else None
+        self._multiple = pad_to if isinstance(pad_to, int) else None
+        self._audit = audit
+        self._masker = None if policy is None else policy.bind(binding)
+        self._compiled: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _make, (
+            self._policy,
+            self._binding,
+            self._backend,
+            self._device,
+            self._length,
+            self._multiple,
+            self._audit,
+        )
+
+    def __call__(self, rows: Rows, epochs: int | np.ndarray) -> dict[str, Array]:
+        """The batch of `rows`; `epochs` is one epoch, or int64 ``[B]``."""
+        if self._masker is None:
+            batch = self._stored(rows)
+        else:
+            batch = self._masked(self._masker, rows, epochs)
+        batch = {name: to_output(x) for name, x in batch.items()}
+        if self._audit:
+            found = np.broadcast_to(np.asarray(epochs, np.int64), len(rows)).copy()
+            batch["row_ids"] = to_device(rows.row_ids, self._backend, self._device)
+            batch["epochs"] = to_device(found, self._backend, self._device)
+        return batch
+
+    def _masked(self, masker: Masker, rows: Rows, epochs: int | np.ndarray) -> dict[str, Array]:
+        padded = rows.pad(
+            self._backend, device=self._device, length=self._length, multiple=self._multiple
+        )
+        if self._backend != "jax":
+            if not isinstance(epochs, int):
+                epochs = to_device(epochs.astype(np.int32), self._backend, self._device)
+            return masker(padded, epochs)
+        epoch_B = np.broadcast_to(np.asarray(epochs, np.int32), len(rows))
+        columns = {name: getattr(padded, name) for name in ("input_ids", "lengths", "keys")}
+        columns |= {BOUNDARIES: padded.boundaries, "tracks": dict(padded.tracks)}
+        found: dict[str, Array] = self._jitted(masker)(columns, epoch_B.copy())
+        return found
+
+    def _jitted(self, masker: Masker) -> Any:
+        if self._compiled is None:
+            import jax
+
+            self._compiled = jax.jit(
+                lambda columns, epoch_B: masker(PaddedRows(**columns), epoch_B)
+            )
+        return self._compiled
+
+    def _stored(self, rows: Rows) -> dict[str, Array]:
+        """The stored columns as they are: a static set's, or a dynamic set's token ids."""
+        names = [name for name in rows.lists if name != BOUNDARIES and name not in TRACKS]
+        batch: dict[str, Array] = {}
+        for name in names:
+            values, lengths = rows.lists[name], rows.lengths[name]
+            padded = np.full(
+                (len(rows), self._width(values.shape[1])), self._filler(name), values.dtype
+            )
+            padded[:, : values.shape[1]] = values
+            padded[np.arange(padded.shape[1]) >= lengths[:, None]] = self._filler(name)
+            moved = to_device(padded, self._backend, self._device)
+            batch[name] = widen(moved, padded.dtype)
+        if ATTENTION_MASK not in batch:
+            width = batch[INPUT_IDS].shape[1]
+            mask = np.arange(width) < rows.lengths[INPUT_IDS][:, None]
+            moved = to_device(mask.astype(np.int32), self._backend, self._device)
+            batch[ATTENTION_MASK] = moved
+        return batch
+
+    def _width(self, longest: int) -> int:
+        width = max(longest, self._length or 0)
+        return width if self._multiple is None else -(-width // self._multiple) * self._multiple
+
+    def _filler(self, column: str) -> int:
+        if column == LABELS:
+            return IGNORE_LABEL
+        is_ids = column.endswith(INPUT_IDS)  # decoder_input_ids, too
+        return (self._binding.vocabulary.pad_id or 0) if is_ids else 0
+
+
+def _make(
+    policy: Policy | None,
+    binding: Binding,
+    backend: Backend,
+    device: Any,
+    length: int | None,
+    multiple: int | None,
+    audit: bool,
+) -> Assembler:
+    pad_to: PadTo = "max" if length is not None else multiple
+    return Assembler(
+        policy, binding, backend=backend, device=device, pad_to=pad_to, audit=audit
+    )
+
+
+def batch_rows(batch: Mapping[str, Array]) -> int:
+    """How many rows a batch has."""
+    return int(batch[INPUT_IDS].shape[0])

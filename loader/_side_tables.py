@@ -1,0 +1,42 @@
+"""Reads the tables of a shard set: token counts, weights, collocations."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+from premask._errors import FormatError
+from premask._files import Files
+from premask.manifest import Manifest
+
+
+def read_tables(files: Files, manifest: Manifest) -> dict[str, np.ndarray]:
+    """The columns of every table that the manifest names, by name.
+
+    A table's first column goes by the table's own name, any other one by
+    ``table.column``: ``counts``, ``counts.document_count``.
+
+    Raises:
+        FormatError: a table is missing or is not the one that the manifest describes.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for name, entry in manifest.tables.items():
+        location = f"{files.location}/{entry['file']}"
+        data = files.read(entry["file"])
+        if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+            raise FormatError(
+                "the table is not the one that the manifest describes; copy or build the set "
+                "again",
+                location=location,
+            )
+        try:
+            table = pa.ipc.open_stream(data).read_all()
+        except pa.ArrowException as error:
+            raise FormatError(
+                f"the table is not a readable Arrow stream: {error}", location=location
+            ) from error
+        for i, column in enumerate(table.column_names):
+            key = name if i == 0 else f"{name}.{column}"
+            arrays[key] = table.column(column).to_numpy()
+    return arrays

@@ -1,0 +1,128 @@
+"""Where a loader's rows come from: positions of an epoch turned into rows.
+
+`Source` is what `Loader` and the adapters ask of a shard set or a mixture of sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from premask.masking._operation import Binding
+from premask.order import BLOCK_ROWS, WINDOW, RowOrder, Shuffle
+from premask.rows import Rows
+from premask.shards import ShardSet
+from premask.split import Split
+
+# Rows that are located at once: enough to make the arithmetic free, few enough to stay cheap.
+_LOCATED_ROWS = 4096
+
+Span = tuple[int, int]
+Epochs = int | np.ndarray
+
+
+class Source(Protocol):
+    """Rows in the order of an epoch."""
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of one epoch."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 that names the rows."""
+
+    @property
+    def binding(self) -> Binding:
+        """What a policy needs to know of the rows."""
+
+    def row_ids(self, epoch: int, positions: np.ndarray) -> tuple[np.ndarray, Epochs]:
+        """The rows at `positions` of `epoch`, and the mask epoch of each."""
+
+    def fetch(self, row_ids: np.ndarray) -> Rows:
+        """Rows by their numbers."""
+
+    def stream(self, epoch: int, spans: Iterable[Span]) -> Iterator[tuple[Rows, Epochs]]:
+        """The rows of each span of positions, and their mask epochs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetSource:
+    """The rows of one shard set, or of one side of it.
+
+    Attributes:
+        shards: the set.
+        seed, shuffle, block_rows, window: see `premask.order.RowOrder`.
+        split: the rows that take part; None is all of them.
+    """
+
+    shards: ShardSet
+    seed: int
+    shuffle: Shuffle = True
+    block_rows: int = BLOCK_ROWS
+    window: int = WINDOW
+    split: Split | None = None
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.shards) if self.split is None else self.split.num_rows
+
+    @property
+    def fingerprint(self) -> str:
+        return self.shards.manifest.sha256
+
+    @property
+    def binding(self) -> Binding:
+        return self.shards.binding
+
+    def row_ids(self, epoch: int, positions: np.ndarray) -> tuple[np.ndarray, Epochs]:
+        order = _order(
+            self.num_rows, self.seed, epoch, self.shuffle, self.block_rows, self.window
+        )
+        index = order(positions)
+        return (index if self.split is None else self.split(index)), epoch
+
+    def fetch(self, row_ids: np.ndarray) -> Rows:
+        return self.shards.rows(row_ids)
+
+    def stream(self, epoch: int, spans: Iterable[Span]) -> Iterator[tuple[Rows, Epochs]]:
+        for group in _groups(spans):
+            positions = np.concatenate([np.arange(first, last) for first, last in group])
+            rows, epochs = self.row_ids(epoch, positions)
+            table, located = self.shards.locate(rows)
+            begin = 0
+            for first, last in group:
+                end = begin + last - first
+                yield self.shards.gather(table, located[begin:end]), epochs
+                begin = end
+
+
+@lru_cache(maxsize=8)
+def _order(
+    num_rows: int, seed: int, epoch: int, shuffle: Shuffle, block_rows: int, window: int
+) -> RowOrder:
+    return RowOrder(
+        num_rows,
+        seed=seed,
+        epoch=epoch,
+        shuffle=shuffle,
+        block_rows=block_rows,
+        window=window,
+    )
+
+
+def _groups(spans: Iterable[Span]) -> Iterator[list[Span]]:
+    """Consecutive spans of about `_LOCATED_ROWS` rows together."""
+    group: list[Span] = []
+    size = 0
+    for first, last in spans:
+        group.append((first, last))
+        size += last - first
+        if size >= _LOCATED_ROWS:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

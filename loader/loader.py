@@ -1,0 +1,230 @@
+"""`Loader`: masked batches for any trainer.
+
+Batch ``k`` is a pure function of (manifest, seed, epoch, k, global batch size): where a row
+stands is arithmetic (`premask.order`), what its mask is does not depend on where it stands.
+So there is nothing to keep in step: ranks do not talk, workers hold no state, and a checkpoint
+is four numbers.
+
+Costs: a shuffled batch of [64, 512] is gathered at about the speed of a plain memory-mapped
+matrix; memory does not grow with the set.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from premask._assemble import Assembler, PadTo
+from premask._devices import Backend, check_backend
+from premask._errors import RequestError
+from premask._prefetch import prefetched
+from premask._ranks import rank_and_world
+from premask._source import SetSource, Source
+from premask._spans import Spans
+from premask._streams import copied_ahead, handed_over
+from premask.masking._backend import Array
+from premask.masking.policy import Policy
+from premask.masking.policy import policy as make_policy
+from premask.order import BLOCK_ROWS, WINDOW, Shuffle
+from premask.shards import ShardSet, open_shards
+from premask.split import Part, Split
+
+Batch = dict[str, Array]
+
+
+class Loader:
+    """Batches of one rank, epoch after epoch.
+
+    Iterating delivers one epoch and then moves on to the next, so a plain ``for`` loop inside
+    a loop over epochs sees every epoch once; `set_epoch` goes to any other. A new iteration
+    begins at the start of the epoch, except the first one after `load_state_dict`, which
+    begins where the state was saved.
+
+    Args:
+        shards: from `open_shards`, or the path of a set.
+        policy: from `premask.policy`, or what it takes; None delivers the stored columns, as
+            is right for a static set.
+        batch_size: rows per batch of this rank.
+        epoch: where to begin.
+        rank, world_size: which part of each global batch is this one's; by default taken from
+            `torch.distributed` or the launcher's variables.
+        backend: ``torch`` (int64 arrays), ``numpy`` or ``jax`` (int32).
+        device: where batches are masked and delivered.
+        seed: of the order; masks do not depend on it.
+        shuffle, block_rows, window: see `premask.order.RowOrder`.
+        drop_last: leaves out the rows that fill no global batch. Otherwise the last batch is
+            short, and shared out evenly among the ranks.
+        pad_to: None pads to the longest row of the batch, a number to a multiple of it,
+            ``"max"`` to the set's longest row. JAX compiles once per width: use ``"max"``.
+        holdout, part: keep a share of the rows aside, see `premask.split`.
+        prefetch: batches made ahead in a thread; default 2 on CUDA, else 0.
+        audit: adds `row_ids` and `epochs` to every batch.
+
+    Raises:
+        RequestError, PolicyError: an argument is wrong, or the rows lack what it asks for.
+    """
+
+    def __init__(
+        self,
+        shards: ShardSet | Source | str | Path,
+        *,
+        policy: Policy | Mapping[str, Any] | str | None = None,
+        batch_size: int = 64,
+        epoch: int = 0,
+        rank: int | None = None,
+        world_size: int | None = None,
+        backend: Backend = "torch",
+        device: Any = None,
+        seed: int = 0,
+        shuffle: Shuffle = True,
+        block_rows: int = BLOCK_ROWS,
+        window: int = WINDOW,
+        drop_last: bool = True,
+        pad_to: PadTo = None,
+        holdout: float = 0.0,
+        part: Part = "train",
+        prefetch: int | None = None,
+        audit: bool = False,
+    ) -> None:
+        check_backend(backend, device)
+        self._source = as_source(
+            shards,
+            seed=seed,
+            shuffle=shuffle,
+            block_rows=block_rows,
+            window=window,
+            holdout=holdout,
+            part=part,
+        )
+        rank, world_size = rank_and_world(rank, world_size)
+        self._spans = Spans(
+            num_rows=self._source.num_rows,
+            batch_size=batch_size,
+            rank=rank,
+            world_size=world_size,
+            drop_last=drop_last,
+        )
+        self._assemble = Assembler(
+            None if policy is None else make_policy(policy),
+            self._source.binding,
+            backend=backend,
+            device=device,
+            pad_to=pad_to,
+            audit=audit,
+        )
+        self._seed = seed
+        on_cuda = backend == "torch" and str(device).startswith("cuda")
+        self._cuda_device = device if on_cuda else None
+        self._prefetch = (2 if on_cuda else 0) if prefetch is None else prefetch
+        self._epoch = operator.index(epoch)
+        self._consumed = 0
+        self._resume_at = 0
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is being delivered, or comes next."""
+        return self._epoch
+
+    @property
+    def batch_size(self) -> int:
+        """Rows per batch of this rank."""
+        return self._spans.batch_size
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch; the same on every rank."""
+        return self._spans.count()
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._consumed = start = self._resume_at
+        self._resume_at = 0
+        return self._iterate(self._epoch, start)
+
+    def _iterate(self, epoch: int, start: int) -> Iterator[Batch]:
+        batches = self._produce(epoch, start)
+        if self._prefetch:
+            batches = prefetched(copied_ahead(batches, self._cuda_device), depth=self._prefetch)
+        for index, batch in enumerate(batches):
+            self._consumed = self._spans.end(index, start)
+            yield handed_over(batch, self._cuda_device) if self._prefetch else batch
+        self._epoch, self._consumed = epoch + 1, 0
+
+    def _produce(self, epoch: int, start: int) -> Iterator[Batch]:
+        spans = (self._spans.span(k, start) for k in range(self._spans.count(start)))
+        for rows, epochs in self._source.stream(epoch, spans):
+            yield self._assemble(rows, epochs)
+
+    def batch(self, index: int) -> Batch:
+        """Batch `index` of this rank in the current epoch, without touching the iteration."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"batch {index} of an epoch of {len(self)} batches")
+        span = self._spans.span(index)
+        rows, epochs = next(iter(self._source.stream(self._epoch, [span])))
+        return self._assemble(rows, epochs)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Goes to the start of `epoch`; stays where it is if that is the current one."""
+        if epoch != self._epoch:
+            self._epoch, self._consumed, self._resume_at = operator.index(epoch), 0, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where this run stands after the batches delivered so far; the same on every rank."""
+        epoch, consumed = self._epoch, self._consumed
+        if self._spans.count(consumed) == 0:
+            epoch, consumed = epoch + 1, 0
+        return {
+            "manifest": self._source.fingerprint,
+            "seed": self._seed,
+            "epoch": epoch,
+            "rows_consumed": consumed,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes to where `state` was saved, on any number of ranks and any batch size.
+
+        Raises:
+            RequestError: the state belongs to other rows or another order.
+        """
+        missing = {"manifest", "seed", "epoch", "rows_consumed"} - set(state)
+        if missing:
+            raise RequestError(f"the state lacks {', '.join(sorted(missing))}")
+        mine = {"manifest": self._source.fingerprint, "seed": self._seed}
+        for name, value in mine.items():
+            if state[name] != value:
+                raise RequestError(
+                    f"the state was saved with {name} {state[name]!r}; this loader has "
+                    f"{value!r}; open the set, and give the seed, that the run began with"
+                )
+        if not 0 <= state["rows_consumed"] <= self._spans.num_rows:
+            raise RequestError(
+                f"rows_consumed {state['rows_consumed']} lies outside the epoch of "
+                f"{self._spans.num_rows} rows"
+            )
+        self._epoch = operator.index(state["epoch"])
+        self._consumed = self._resume_at = operator.index(state["rows_consumed"])
+
+
+def as_source(
+    shards: ShardSet | Source | str | Path,
+    *,
+    seed: int,
+    shuffle: Shuffle,
+    block_rows: int,
+    window: int,
+    holdout: float,
+    part: Part,
+) -> Source:
+    """The rows that take part, in the order that is asked for."""
+    if isinstance(shards, (str, Path)):
+        shards = open_shards(shards)
+    if not isinstance(shards, ShardSet):
+        return shards
+    return SetSource(
+        shards=shards,
+        seed=seed,
+        shuffle=shuffle,
+        block_rows=block_rows,
+        window=window,
+        split=Split(shards, holdout=holdout, part=part) if holdout else None,
+    )
