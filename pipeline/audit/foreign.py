@@ -1,0 +1,141 @@
+"""Masked data that Premask did not make: a Hugging Face data set with ids and labels.
+
+Read through `datasets`, which maps the file. What the ids mean comes from a tokenizer if there
+is one; else the mask token is the id that most often stands where a label differs from it, and
+special tokens are what the column ``special_tokens_mask`` says.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from premask._errors import RequestError
+from premask._format import IGNORE_LABEL, INPUT_IDS, LABELS
+from premask.masking._rows import Vocabulary
+from premask.pipeline.audit.inputs import BLOCK_TOKENS, RowRange
+from premask.pipeline.audit.observation import Observation, SourceRows, observe_aligned
+from premask.rows import Rows
+
+_SPECIAL = "special_tokens_mask"
+_PROBE_ROWS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignData:
+    """A saved data set (`datasets.Dataset.save_to_disk`) of masked rows.
+
+    Attributes:
+        location: its directory.
+        known: what ids mean, where a tokenizer told.
+    """
+
+    location: str
+    known: Vocabulary | None = None
+
+    @cached_property
+    def data(self) -> Any:
+        """The data set, giving Arrow tables.
+
+        Raises:
+            RequestError: it is none, or lacks a column.
+        """
+        import datasets
+
+        try:
+            data = datasets.load_from_disk(self.location)
+        except (FileNotFoundError, ValueError) as error:
+            raise RequestError(
+                f"neither a shard set nor a saved data set: {error}", location=self.location
+            ) from error
+        columns = getattr(data, "column_names", [])
+        if not {INPUT_IDS, LABELS} <= set(columns):
+            raise RequestError(
+                f"a data set to audit has the columns input_ids and labels; this one has "
+                f"{columns} (of a dictionary of splits name one: {self.location}/train)",
+                location=self.location,
+            )
+        return data.with_format("arrow")
+
+    @cached_property
+    def max_length(self) -> int:
+        starts = range(0, len(self.data), _PROBE_ROWS)
+        blocks = (self.data[start : start + _PROBE_ROWS] for start in starts)
+        return max((int(_lengths(block, INPUT_IDS).max()) for block in blocks), default=1)
+
+    @property
+    def num_epochs(self) -> int:
+        return 1
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        if self.known is not None:
+            return self.known
+        table = self.data[:_PROBE_ROWS]
+        ids, labels = _flat(table, INPUT_IDS), _flat(table, LABELS)
+        there = labels != IGNORE_LABEL
+        swapped = Counter(ids[there & (ids != labels)].tolist()).most_common(1)
+        highest = max(int(ids.max(initial=0)), int(labels.max(initial=0)))
+        mask_id = swapped[0][0] if swapped else None
+        return Vocabulary(size=1 << (highest + 1).bit_length(), mask_id=mask_id)
+
+    def tasks(self) -> list[RowRange]:
+        step = 8 * max(1, BLOCK_TOKENS // self.max_length)
+        return [
+            RowRange(file=Path(self.location).name, start=s, stop=min(s + step, len(self.data)))
+            for s in range(0, len(self.data), step)
+        ]
+
+    def blocks(
+        self, rows: RowRange
+    ) -> Iterator[tuple[SourceRows, list[Observation], Rows | None]]:
+        step = max(1, BLOCK_TOKENS // self.max_length)
+        for start in range(rows.start, rows.stop, step):
+            yield *self._block(self.data[start : min(start + step, rows.stop)]), None
+
+    def _block(self, table: pa.Table) -> tuple[SourceRows, list[Observation]]:
+        ids_BL, lengths_B = _padded(table, INPUT_IDS, 0)
+        labels_BL, num_labels_B = _padded(table, LABELS, IGNORE_LABEL)
+        if not np.array_equal(lengths_B, num_labels_B):
+            raise RequestError(
+                "rows whose labels have another length than their input_ids cannot be audited: "
+                "the rows that they were made from are unknown",
+                location=self.location,
+            )
+        original_BL = np.where(labels_BL == IGNORE_LABEL, ids_BL, labels_BL)
+        if _SPECIAL in table.column_names:
+            special_BL = _padded(table, _SPECIAL, 0)[0] != 0
+        else:
+            special_BL = np.isin(original_BL, self.vocabulary.special_ids)
+        source = SourceRows(
+            ids_BL=original_BL,
+            lengths_B=lengths_B,
+            special_BL=special_BL,
+            boundaries_BL=None,
+            tracks={},
+            seeds_B=None,
+        )
+        return source, [observe_aligned(source, ids_BL, labels_BL)]
+
+
+def _lengths(table: pa.Table, column: str) -> np.ndarray:
+    chunks = [c.value_lengths().to_numpy(zero_copy_only=False) for c in table[column].chunks]
+    return np.concatenate([np.zeros(0, np.int64), *chunks]).astype(np.int64)
+
+
+def _flat(table: pa.Table, column: str) -> np.ndarray:
+    chunks = [c.flatten().to_numpy(zero_copy_only=False) for c in table[column].chunks]
+    return np.concatenate([np.zeros(0, np.int64), *chunks])
+
+
+def _padded(table: pa.Table, column: str, fill: int) -> tuple[np.ndarray, np.ndarray]:
+    lengths_B = _lengths(table, column)
+    array = np.full((len(lengths_B), int(lengths_B.max(initial=0))), fill, np.int32)
+    array[np.arange(array.shape[1]) < lengths_B[:, None]] = _flat(table, column)
+    return array, lengths_B

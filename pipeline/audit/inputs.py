@@ -1,0 +1,268 @@
+"""What can be audited: a shard set under a policy, a static shard set, or a foreign data set.
+
+An input names itself, splits itself into tasks of rows, and opens (once per process) into a
+function from a task to `Statistics`. Rows pass through in blocks of about half a million
+tokens, so memory does not grow with the set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+from premask._errors import PolicyError
+from premask._format import (
+    BOUNDARIES,
+    EPOCH,
+    IGNORE_LABEL,
+    INPUT_IDS,
+    LABELS,
+    SEED,
+    TRACKS,
+    Boundary,
+)
+from premask.masking._rows import Vocabulary
+from premask.masking.masker import Masker
+from premask.masking.policy import Policy, policy
+from premask.pipeline.audit.measure import measure
+from premask.pipeline.audit.observation import (
+    Observation,
+    SourceRows,
+    observe_aligned,
+    observe_sequences,
+)
+from premask.pipeline.audit.statistics import Statistics
+from premask.rows import Rows
+from premask.shards import ShardSet, open_shards
+
+BLOCK_TOKENS = 1 << 19
+_TASK_BLOCKS = 16
+
+# What these make of a row does not stand where the row's tokens stood, whatever it looks like.
+_REARRANGING = ("denoising", "permutation", "fill_in_middle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRange:
+    """Rows ``start .. stop-1`` of an input, all of one file."""
+
+    file: str
+    start: int
+    stop: int
+
+
+class AuditInput(Protocol):
+    """See the module. Implementations are small and picklable."""
+
+    @property
+    def max_length(self) -> int: ...
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+    @property
+    def num_epochs(self) -> int: ...
+    def tasks(self) -> list[RowRange]: ...
+    def blocks(
+        self, rows: RowRange
+    ) -> Iterator[tuple[SourceRows, list[Observation], Rows | None]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditWork:
+    """The work that an engine opens: statistics of a range of rows."""
+
+    input: AuditInput
+
+    def open(self) -> Callable[[RowRange], dict[str, Any]]:
+        return partial(_run, self.input)
+
+
+def _run(source: AuditInput, rows: RowRange) -> dict[str, Any]:
+    statistics = empty_statistics(source)
+    for block, observations, _ in source.blocks(rows):
+        measure(statistics, block, observations, source.vocabulary)
+    return {"file": rows.file, "statistics": statistics}
+
+
+def empty_statistics(source: AuditInput) -> Statistics:
+    """Statistics of the right shape for an input, all zero."""
+    return Statistics(
+        max_length=source.max_length,
+        vocabulary_size=source.vocabulary.size,
+        num_epochs=source.num_epochs,
+    )
+
+
+class DynamicShards:
+    """A shard set with seeds, under a policy, for epochs ``0 .. num_epochs-1``."""
+
+    def __init__(self, location: str, value: Policy, num_epochs: int) -> None:
+        self.location = location
+        self.policy = value
+        self._num_epochs = num_epochs
+        self._opened: tuple[ShardSet, Masker] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen_dynamic, (self.location, self.policy.to_dict(), self._num_epochs)
+
+    @property
+    def shards(self) -> ShardSet:
+        return self._open()[0]
+
+    @property
+    def max_length(self) -> int:
+        return self.shards.manifest.max_length
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.shards.vocabulary
+
+    @property
+    def num_epochs(self) -> int:
+        return self._num_epochs
+
+    def tasks(self) -> list[RowRange]:
+        return shard_tasks(self.shards)
+
+    def blocks(
+        self, rows: RowRange
+    ) -> Iterator[tuple[SourceRows, list[Observation], Rows | None]]:
+        shards, _ = self._open()
+        for block in row_blocks(shards, rows):
+            source = source_rows(block)
+            masked = [self.observe(block, source, epoch) for epoch in range(self.num_epochs)]
+            yield source, masked, block
+
+    def observe(self, block: Rows, source: SourceRows, epoch: int) -> Observation:
+        """What the policy makes of some rows in one epoch."""
+        outputs = self._open()[1](block.pad(), epoch)
+        labels = outputs["labels"]
+        in_place = (
+            self.policy.operation not in _REARRANGING
+            and labels.shape == source.ids_BL.shape
+            and _mostly_right(labels, source)
+        )
+        if in_place:
+            return observe_aligned(source, outputs[INPUT_IDS], labels)
+        return observe_sequences(source, outputs, self.vocabulary)
+
+    def _open(self) -> tuple[ShardSet, Masker]:
+        if self._opened is None:
+            shards = open_shards(self.location)
+            if shards.manifest.mode != "dynamic":
+                raise PolicyError(
+                    "the set is static: it is masked already; audit it without a policy",
+                    location=self.location,
+                )
+            self._opened = shards, self.policy.bind(shards.binding)
+        return self._opened
+
+
+def _reopen_dynamic(location: str, value: dict[str, Any], num_epochs: int) -> DynamicShards:
+    return DynamicShards(location, policy(value), num_epochs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticShards:
+    """A frozen shard set: every row is one masked version, and its own epoch."""
+
+    location: str
+
+    @property
+    def shards(self) -> ShardSet:
+        return open_shards(self.location)
+
+    @property
+    def max_length(self) -> int:
+        return self.shards.manifest.max_length
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.shards.vocabulary
+
+    @property
+    def num_epochs(self) -> int:
+        return 1
+
+    def tasks(self) -> list[RowRange]:
+        return shard_tasks(self.shards)
+
+    def blocks(
+        self, rows: RowRange
+    ) -> Iterator[tuple[SourceRows, list[Observation], Rows | None]]:
+        shards = self.shards
+        for block in row_blocks(shards, rows):
+            yield *static_block(block, shards.vocabulary), block
+
+
+def static_block(block: Rows, vocabulary: Vocabulary) -> tuple[SourceRows, list[Observation]]:
+    """Masked rows, taken apart into the row and what was made of it."""
+    ids_BL = block.lists[INPUT_IDS].astype(np.int32)
+    labels_BT = block.lists[LABELS].astype(np.int32)
+    num_labels_B = block.lengths[LABELS]
+    labels_BT[np.arange(labels_BT.shape[1]) >= num_labels_B[:, None]] = IGNORE_LABEL
+    lengths_B = block.lengths[INPUT_IDS]
+    if labels_BT.shape == ids_BL.shape and (num_labels_B == lengths_B).all():
+        source = source_rows(block, np.where(labels_BT == IGNORE_LABEL, ids_BL, labels_BT))
+        return source, [observe_aligned(source, ids_BL, labels_BT)]
+    source = source_rows(block, ids_BL)
+    outputs = {
+        INPUT_IDS: ids_BL,
+        "attention_mask": source.inside_BL.astype(np.int32),
+        LABELS: labels_BT,
+    }
+    return source, [observe_sequences(source, outputs, vocabulary)]
+
+
+def source_rows(block: Rows, ids_BL: np.ndarray | None = None) -> SourceRows:
+    """A block of a shard set as the audit sees it; `ids_BL` replaces its ids."""
+    ids_BL = block.lists[INPUT_IDS].astype(np.int32) if ids_BL is None else ids_BL
+    bits_BL = block.lists.get(BOUNDARIES)
+    special_BL = (
+        (bits_BL & int(Boundary.SPECIAL)) != 0
+        if bits_BL is not None
+        else np.isin(ids_BL, block.binding.vocabulary.special_ids)
+    )
+    return SourceRows(
+        ids_BL=ids_BL,
+        lengths_B=block.lengths[INPUT_IDS].astype(np.int64),
+        special_BL=special_BL,
+        boundaries_BL=bits_BL,
+        tracks={name: block.lists[name] for name in TRACKS if name in block.lists},
+        seeds_B=block.numbers.get(SEED) if EPOCH not in block.numbers else None,
+    )
+
+
+def shard_tasks(shards: ShardSet) -> list[RowRange]:
+    """Ranges of rows that lie in one shard each, of a few million tokens at most."""
+    step = _TASK_BLOCKS * block_rows(shards.manifest.max_length)
+    tasks, first = [], 0
+    for shard in shards.manifest.shards:
+        behind = first + shard.num_rows
+        tasks += [
+            RowRange(file=shard.file, start=start, stop=min(start + step, behind))
+            for start in range(first, behind, step)
+        ]
+        first = behind
+    return tasks
+
+
+def block_rows(max_length: int) -> int:
+    """How many rows are looked at together."""
+    return max(1, BLOCK_TOKENS // max(1, max_length))
+
+
+def row_blocks(shards: ShardSet, rows: RowRange) -> Iterator[Rows]:
+    """A range of rows, block by block."""
+    step = block_rows(shards.manifest.max_length)
+    for start in range(rows.start, rows.stop, step):
+        yield shards.rows(np.arange(start, min(start + step, rows.stop)))
+
+
+def _mostly_right(labels_BL: np.ndarray, source: SourceRows) -> bool:
+    """Whether labels name the tokens at their own positions."""
+    labelled = (labels_BL != IGNORE_LABEL) & source.inside_BL
+    right = labelled & (labels_BL == source.ids_BL)
+    return 2 * int(right.sum()) >= int(labelled.sum())
