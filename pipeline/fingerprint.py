@@ -68,3 +68,8 @@ def _flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         return
     for key, item in items:
         yield from _flatten(item, f"{prefix}.{key}" if prefix else str(key))
+
+
+def bytes_sha256(data: bytes) -> str:
+    """SHA-256 (hex) of `data`."""
+    return hashlib.sha256(data).hexdigest()

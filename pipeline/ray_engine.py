@@ -134,7 +134,7 @@ class _Pool:
         import ray
 
         as_actor = ray.remote(num_cpus=1, num_gpus=self.engine.gpus, max_restarts=0)
-        actor: Any = as_actor(Worker).remote(self.work)  # type: ignore[attr-defined]
+        actor: Any = as_actor(Worker).remote(self.work)
         self.starting[actor.ready.remote()] = actor
 
     def _submit(self, actor: Any, task: Task) -> None:

@@ -1,0 +1,127 @@
+"""`premask build`: plan a job, run its units on an engine, publish the shard set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from premask._errors import UnitError
+from premask._format import TOKENIZER_FILE
+from premask.manifest import Manifest
+from premask.pipeline import finish, session
+from premask.pipeline.engine import Engine, Task
+from premask.pipeline.journal import UnitRecord, changed_files
+from premask.pipeline.local import LocalEngine
+from premask.pipeline.lock import locked
+from premask.pipeline.output import Output
+from premask.pipeline.plan import Plan, input_fingerprints, input_name, make_plan
+from premask.pipeline.progress import Reporter
+from premask.pipeline.ray_engine import RayEngine
+from premask.pipeline.work import BuildWork, UnitTask
+from premask.schemas.job import Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A finished shard set; `fresh` unless it had been complete before."""
+
+    output: Output
+    manifest: Manifest
+    fresh: bool
+
+
+def make_engine(job: Job) -> Engine:
+    """The engine that the job names."""
+    if job.engine == "local":
+        return LocalEngine()
+    return RayEngine(
+        workers=job.workers,
+        address=job.ray_address,
+        unit_timeout=job.unit_timeout,
+        retries=job.retries,
+        gpus=job.annotate.gpus if job.annotate else 0.0,
+    )
+
+
+def build(job: Job, reporter: Reporter, *, restart: bool = False) -> Built:
+    """Builds a job's dynamic shard set, or goes on with one that was begun.
+
+    Raises:
+        RequestError: the job cannot be run, or the output is another job's.
+        UnitError: units failed; what is complete stays, and a rerun goes on from there.
+    """
+    return build_plan(make_plan(job), reporter, make_engine(job), restart=restart)
+
+
+def build_plan(
+    plan: Plan, reporter: Reporter, engine: Engine, *, restart: bool = False
+) -> Built:
+    """`build` of a job that is planned already."""
+    output = Output.at(plan.job.output)
+    with locked(output):
+        session.prepare(output, restart=restart)
+        manifest = session.finished(output, plan.header, location=output.root)
+        if manifest is not None:
+            return Built(output=output, manifest=manifest, fresh=False)
+        records = session.run_units(
+            output,
+            plan.header,
+            BuildWork(job=plan.job, output=output, fingerprint=plan.header.fingerprint),
+            _tasks(plan),
+            engine,
+            reporter,
+            names=lambda index: f"{plan.units[index].name}:{plan.units[index].start}",
+            num_bytes=lambda index: plan.units[index].num_bytes,
+        )
+        _refuse_changed_input(plan)
+        return Built(output=output, manifest=_finish(output, plan, records), fresh=True)
+
+
+def _tasks(plan: Plan) -> list[Task]:
+    names = [input_name(unit) for unit in plan.units]
+    return [
+        Task(
+            index=index,
+            value=UnitTask(
+                index=index,
+                unit=unit,
+                input_name=name,
+                input_fingerprint=plan.header.inputs[name],
+            ),
+        )
+        for index, (unit, name) in enumerate(zip(plan.units, names, strict=True))
+    ]
+
+
+def _refuse_changed_input(plan: Plan) -> None:
+    """A file that changed while it was read would make a set of neither version."""
+    before = {input_name(unit): plan.header.inputs[input_name(unit)] for unit in plan.units}
+    if changed := changed_files(before, input_fingerprints(plan.units)):
+        raise UnitError(
+            f"the input changed during the build: {changed}; start over with --restart",
+            location=plan.job.output,
+        )
+
+
+def _finish(output: Output, plan: Plan, records: list[UnitRecord]) -> Manifest:
+    tokenizer = plan.workbench.tokenizer
+    finish.write_job(output, plan.header.job)
+    tables = finish.write_tables(output, records, tokenizer.vocabulary, tokenizer.json)
+    manifest = Manifest(
+        mode="dynamic",
+        job_fingerprint=plan.header.fingerprint,
+        job=plan.header.job,
+        columns=plan.workbench.columns,
+        max_length=plan.job.rows.max_length,
+        vocabulary=tokenizer.vocabulary,
+        tokenizer={
+            "file": TOKENIZER_FILE,
+            "sha256": tokenizer.sha256,
+            "model": tokenizer.model,
+        },
+        totals=finish.totals(records),
+        shards=finish.shard_entries(records),
+        tracks=plan.workbench.track_names,
+        annotator=plan.annotator,
+        tables=tables,
+    )
+    return finish.publish(output, manifest)

@@ -1,0 +1,42 @@
+"""The command line: ``premask COMMAND``, or ``python -m premask.pipeline COMMAND``.
+
+Imports typer and nothing heavier; a command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+from premask.pipeline.commands.build import build
+from premask.pipeline.commands.guard import TRACEBACK_VARIABLE
+
+app = typer.Typer(
+    name="premask",
+    help="Prepare a corpus once, train any objective, replay any mask.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def options(
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Prepare a corpus once, train any objective, replay any mask."""
+    if traceback:
+        os.environ[TRACEBACK_VARIABLE] = "1"
+
+
+for command in (build,):
+    app.command()(command)
+
+
+def main() -> None:
+    """Runs the command line and exits with its status."""
+    app()

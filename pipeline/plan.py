@@ -1,0 +1,173 @@
+"""The plan of a job: its units, its inputs' fingerprints and the header of its journal.
+
+Made before anything starts, from the job and the inputs alone: never from workers, cores or
+time. Reads the tokenizer, and at most 1 MiB of every input file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from premask._errors import RequestError
+from premask.pipeline.fingerprint import fingerprint, sample_hash
+from premask.pipeline.journal import Header
+from premask.pipeline.output import absolute, is_url
+from premask.schemas.job import Job
+from premask.schemas.unit import Unit
+from premask.stages.chain import Workbench
+from premask.stages.read import plan_source
+from premask.stages.read.opening import open_binary
+
+# Bytes of English per token of a vocabulary of 30,000 to 50,000, and how much text is in a
+# byte of input; for the estimate of a dry run and nothing else.
+_BYTES_PER_TOKEN = 4.3
+_TEXT_SHARE = {"mediawiki": 0.5, "jsonl": 0.95, "parquet": 2.0}
+_COMPRESSED = (".gz", ".bz2", ".zst")
+_COMPRESSION = 3.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a build will do.
+
+    Attributes:
+        job: the job, its paths absolute so that workers elsewhere find them.
+        units: in the order of (source, file name, start); unit ``i`` makes shard ``i``.
+        header: what the shard set will be made from.
+        workbench: the job's tokenizer, loaded and found good; no annotator.
+        annotator: what the manifest says of the annotator; None without one.
+    """
+
+    job: Job
+    units: tuple[Unit, ...]
+    header: Header
+    workbench: Workbench
+    annotator: Mapping[str, Any] | None
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(unit.num_bytes for unit in self.units)
+
+    @property
+    def estimated_tokens(self) -> int:
+        return round(sum(map(_estimate_tokens, self.units)))
+
+    def stage_names(self) -> tuple[str, ...]:
+        """The chain that every unit goes through."""
+        strip = ("strip",) if any(unit.format == "mediawiki" for unit in self.units) else ()
+        annotate = ("annotate",) if self.job.annotate else ()
+        return ("read", *strip, "clean", *annotate, "tokenize", "count", "arrange", "write")
+
+
+def make_plan(job: Job) -> Plan:
+    """Plans a job.
+
+    Raises:
+        RequestError: an input is missing, empty or unreadable, the tokenizer cannot be used,
+            or the job asks for what no engine can do.
+    """
+    if job.annotate is not None and job.annotate.workers is not None:
+        raise RequestError(
+            f"a pool for annotation alone is not available, got {job.annotate.workers}; leave "
+            "it out and set workers: each worker annotates its own units",
+            location="annotate.workers",
+        )
+    workbench = Workbench.open(job, load_annotator=False)
+    annotator = _annotator(job)
+    units = tuple(_all_units(job))
+    if not any(unit.num_bytes or unit.end > unit.start or not unit.size for unit in units):
+        raise RequestError(
+            "the input is empty: no file holds a single byte; give other sources",
+            location="sources",
+        )
+    inputs = {"tokenizer": workbench.tokenizer.sha256} | input_fingerprints(units)
+    if annotator is not None:
+        inputs["annotator"] = fingerprint(annotator)
+    return Plan(
+        job=_with_absolute_paths(job),
+        units=units,
+        header=Header(kind="build", job=job.shaping(), inputs=inputs, num_units=len(units)),
+        workbench=workbench,
+        annotator=annotator,
+    )
+
+
+def input_name(unit: Unit) -> str:
+    """The name under which a unit's file stands in a header."""
+    return f"sources.{unit.source}/{unit.name}"
+
+
+def _all_units(job: Job) -> Iterator[Unit]:
+    sources = [
+        sorted(plan_source(source, index, job.unit_bytes), key=lambda u: (u.name, u.start))
+        for index, source in enumerate(job.sources)
+    ]
+    # Seeds and document ids are made from names: a name that two sources share gets a prefix.
+    owners = Counter(name for units in sources for name in {unit.name for unit in units})
+    for units in sources:
+        for unit in units:
+            shared = owners[unit.name] > 1
+            name = f"{unit.source}:{unit.name}" if shared else unit.name
+            yield replace(unit, name=name, path=_absolute(unit.path))
+
+
+def _with_absolute_paths(job: Job) -> Job:
+    sources = tuple(s.model_copy(update={"path": _absolute(s.path)}) for s in job.sources)
+    changes: dict[str, object] = {"tokenizer": _absolute(job.tokenizer), "sources": sources}
+    if job.annotate is not None:
+        gazetteers = tuple(_absolute(path) for path in job.annotate.gazetteers)
+        update = {"pipeline": _absolute(job.annotate.pipeline), "gazetteers": gazetteers}
+        changes["annotate"] = job.annotate.model_copy(update=update)
+    return job.model_copy(update={**changes, "output": absolute(job.output)})
+
+
+def _absolute(path: str) -> str:
+    """`path` for use from any directory; URLs, globs, packages and hub names as they are."""
+    local = not is_url(path) and Path(path.removeprefix("file://")).exists()
+    return absolute(path) if local else path
+
+
+def input_fingerprints(units: Iterable[Unit]) -> dict[str, str]:
+    """Fingerprint of every file that the units read, by `input_name`.
+
+    Raises:
+        RequestError: a file cannot be read.
+    """
+    files = {input_name(unit): unit for unit in units}
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip(files, pool.map(_fingerprint_file, files.values()), strict=True))
+
+
+def _fingerprint_file(unit: Unit) -> str:
+    """Size and sample of a unit's file; only what is known of a data set on the hub."""
+    if not unit.size:
+        return f"{unit.format}:{unit.end}"
+    try:
+        with open_binary(unit.path) as file:
+            size = file.seek(0, 2)
+            return f"{size}:{sample_hash(file, size)}"
+    except OSError as error:
+        raise RequestError(
+            f"cannot be read: {error.strerror or error}; check the file and its permissions",
+            location=unit.path,
+        ) from error
+
+
+def _annotator(job: Job) -> dict[str, Any] | None:
+    """Name, version and checksums of the pipeline and the gazetteers; spaCy stays out."""
+    if job.annotate is None:
+        return None
+    from premask.stages.annotate import annotator_info
+
+    return annotator_info(job.annotate)
+
+
+def _estimate_tokens(unit: Unit) -> float:
+    share = _TEXT_SHARE.get(unit.format, 1.0)
+    expansion = _COMPRESSION if unit.name.endswith(_COMPRESSED) else 1.0
+    return unit.num_bytes * expansion * share / _BYTES_PER_TOKEN

@@ -1,0 +1,200 @@
+"""One run on one output directory: open or refuse it, do what is missing, report failures.
+
+Shared by `build` and `freeze`, which differ in their work and in how they finish. A directory
+that was not made by Premask is never written to, and never emptied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from premask._errors import RequestError, UnitError
+from premask._format import (
+    COUNTS_FILE,
+    JOB_FILE,
+    MANIFEST_FILE,
+    REJECTED_FILE,
+    SHARDS_DIRECTORY,
+    TOKENIZER_FILE,
+)
+from premask.manifest import Manifest
+from premask.pipeline.engine import Engine, Outcome, Task, Work
+from premask.pipeline.fingerprint import describe_differences
+from premask.pipeline.journal import PLAN, Header, UnitRecord, begin, read_record
+from premask.pipeline.lock import LOCK
+from premask.pipeline.output import JOURNAL, TEMPORARY, Output
+from premask.pipeline.progress import Reporter
+from premask.pipeline.tally import Tally
+
+FAILURES = f"{JOURNAL}/failures.log"
+STATIC_DIRECTORY = "static"
+# In the order in which a restart removes them: a set without a manifest is no set.
+_OWN_NAMES = (
+    MANIFEST_FILE,
+    JOURNAL,
+    "state.json",
+    "dataset_info.json",
+    JOB_FILE,
+    TOKENIZER_FILE,
+    COUNTS_FILE,
+    REJECTED_FILE,
+    SHARDS_DIRECTORY,
+    STATIC_DIRECTORY,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A unit that was given up."""
+
+    name: str
+    error: str
+    trace: str
+
+
+def finished(output: Output, header: Header, *, location: str) -> Manifest | None:
+    """The manifest of `output` if it is already what `header` would make.
+
+    Raises:
+        RequestError: it is a finished set of another job or of other input.
+    """
+    if output.size(MANIFEST_FILE) < 0:
+        return None
+    data = output.read(MANIFEST_FILE)
+    manifest = Manifest.from_bytes(data, location=output.path(MANIFEST_FILE))
+    if manifest.job_fingerprint != header.fingerprint:
+        fields = describe_differences(manifest.job, header.job)
+        what = f"of another job: {fields}" if fields else _changed_input(manifest, header)
+        raise RequestError(
+            f"there is a finished shard set {what}; choose another output, or start over "
+            "with --restart",
+            location=location,
+        )
+    output.remove(JOURNAL)
+    return manifest
+
+
+def _changed_input(manifest: Manifest, header: Header) -> str:
+    """Which input differs, as far as the manifest tells."""
+    old = {str(s.unit.get("input")): str(s.unit.get("fingerprint")) for s in manifest.shards}
+    old["tokenizer"] = str(manifest.tokenizer.get("sha256"))
+    changed = sorted(k for k, v in header.inputs.items() if k in old and old[k] != v)
+    added = sorted(header.inputs.keys() - old.keys())
+    gone = sorted(old.keys() - header.inputs.keys())
+    told = [*(f"{n} is not what it was" for n in changed), *(f"{n} is gone" for n in gone)]
+    told = told or [f"{name} is new" for name in added] or ["a file was added or removed"]
+    return f"of other input: {', '.join(told[:5])}"
+
+
+def prepare(output: Output, *, restart: bool) -> None:
+    """Empties the directory for a restart; refuses one with files that are not ours.
+
+    Raises:
+        RequestError: there is something in it that is no shard set.
+    """
+    names = set(output.names()) - {LOCK}
+    known = MANIFEST_FILE in names or output.size(PLAN) >= 0
+    foreign = sorted(names if not (known or restart) else names - set(_OWN_NAMES))
+    if foreign and not known:
+        raise RequestError(
+            f"the output directory holds what is no shard set: {', '.join(foreign[:5])}; "
+            "choose an empty or a new directory",
+            location=output.root,
+        )
+    for name in _OWN_NAMES if restart else ():
+        output.remove(name)
+
+
+def run_units(
+    output: Output,
+    header: Header,
+    work: Work,
+    tasks: Sequence[Task],
+    engine: Engine,
+    reporter: Reporter,
+    *,
+    names: Callable[[int], str],
+    num_bytes: Callable[[int], int],
+) -> list[UnitRecord]:
+    """Does the units that are not complete yet, and gives all records in the order of units.
+
+    Raises:
+        RequestError: the journal is another job's.
+        UnitError: units failed; the others are complete.
+    """
+    complete = begin(output, header)
+    tally = Tally(
+        num_units=len(tasks),
+        num_bytes=sum(num_bytes(task.index) for task in tasks),
+        skipped=len(complete),
+        skipped_bytes=sum(map(num_bytes, complete)),
+    )
+    resumed = f"; {len(complete)} are complete already" if complete else ""
+    reporter.tell("start", tally, f"{len(tasks)} units{resumed}")
+    failures: list[Failure] = []
+    todo = [task for task in tasks if task.index not in complete]
+    with closing(engine.run(work, todo)) as outcomes:
+        for outcome in outcomes:
+            name = names(outcome.index)
+            _tell(reporter, tally, outcome, name, num_bytes(outcome.index))
+            if outcome.status in ("failed", "fatal"):
+                failures.append(Failure(name=name, error=outcome.error, trace=outcome.trace))
+            if outcome.status == "fatal":
+                break
+    output.remove(TEMPORARY)
+    if failures:
+        raise _failed(output, failures, tally, fatal=outcome.status == "fatal")
+    return _all_records(output, header)
+
+
+def _tell(
+    reporter: Reporter, tally: Tally, outcome: Outcome, name: str, num_bytes: int
+) -> None:
+    if outcome.status == "done":
+        tally.add(outcome.result, num_bytes)
+        reporter.tell("unit", tally)
+    elif outcome.status == "retry":
+        tally.retries += 1
+        text = f"unit {name} failed, trying again: {outcome.error}"
+        reporter.tell("retry", tally, text, outcome.trace)
+    else:
+        tally.failed += 1
+        text = f"unit {name} failed: {outcome.error}"
+        reporter.tell("failed", tally, text, outcome.trace)
+
+
+def _failed(
+    output: Output, failures: Sequence[Failure], tally: Tally, *, fatal: bool
+) -> UnitError:
+    if fatal:
+        return UnitError(
+            f"stopped: the output cannot be written ({failures[-1].error}); "
+            f"{tally.skipped + tally.done} of {tally.num_units} units are complete; make room "
+            "and run the same command again to go on",
+            location=output.root,
+        )
+    log = "\n".join(f"unit {f.name}: {f.error}\n{f.trace}" for f in failures)
+    output.write(FAILURES, log.encode())
+    listed = ", ".join(failure.name for failure in failures[:5])
+    rest = f" and {len(failures) - 5} more" if len(failures) > 5 else ""
+    return UnitError(
+        f"{len(failures)} of {tally.num_units} units failed: {listed}{rest}; the others are "
+        "complete; read the tracebacks, mend the cause and run the same command again",
+        location=output.path(FAILURES),
+    )
+
+
+def _all_records(output: Output, header: Header) -> list[UnitRecord]:
+    records = []
+    for index in range(header.num_units):
+        record = read_record(output, index, header.fingerprint)
+        if record is None:
+            raise UnitError(
+                f"the record or the shard of unit {index} is gone although it was complete; "
+                "run the same command again",
+                location=output.root,
+            )
+        records.append(record)
+    return records

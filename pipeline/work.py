@@ -1,0 +1,116 @@
+"""What a worker does with one unit of a build: its shard, then its record.
+
+The order makes the record the commit: shard, rejects and counts are in place when it appears.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from premask._errors import UnitError
+from premask._format import SHARDS_DIRECTORY
+from premask.manifest import ShardEntry
+from premask.pipeline.engine import Result
+from premask.pipeline.journal import (
+    PLAN,
+    UnitRecord,
+    counts_name,
+    record_name,
+    rejected_name,
+)
+from premask.pipeline.output import Output
+from premask.schemas.job import Job
+from premask.schemas.unit import Unit
+from premask.stages.chain import UnitResult, Workbench, run_unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitTask:
+    """A unit of a build, and what its shard entry says about its input."""
+
+    index: int
+    unit: Unit
+    input_name: str
+    input_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildWork:
+    """Builds units of `job` into `output`; `fingerprint` is the header's."""
+
+    job: Job
+    output: Output
+    fingerprint: str
+
+    def open(self) -> Callable[[UnitTask], Result]:
+        if self.output.size(PLAN) < 0:
+            raise UnitError(
+                "this worker does not see the output directory; workers on several machines "
+                "need a directory or URL that all of them share",
+                location=self.output.root,
+            )
+        return partial(_build_unit, self, Workbench.open(self.job))
+
+
+def _build_unit(work: BuildWork, workbench: Workbench, task: UnitTask) -> Result:
+    file = f"{SHARDS_DIRECTORY}/{task.index:05d}.arrow"
+    with work.output.writing(file) as path:
+        result = run_unit(workbench, task.unit, path)
+    write_record(work.output, _record(work, task, result, file), result)
+    return {
+        "documents": result.ledger.documents_read,
+        "rejected": len(result.ledger.rejected),
+        "rows": result.shard.num_rows if result.shard else 0,
+        "tokens": result.shard.num_tokens if result.shard else 0,
+        "stage_seconds": dict(result.seconds),
+    }
+
+
+def write_record(output: Output, record: UnitRecord, result: UnitResult) -> None:
+    """Adds a unit to the journal, the record last."""
+    lines = (
+        json.dumps(rejected, sort_keys=True, ensure_ascii=False) + "\n"
+        for rejected in result.ledger.rejected
+    )
+    data = "".join(lines).encode(errors="backslashreplace")
+    if data:
+        output.write(rejected_name(record.index), data)
+    output.write(counts_name(record.index), result.counts.to_bytes())
+    output.write(record_name(record.index), record.to_bytes())
+
+
+def _record(work: BuildWork, task: UnitTask, result: UnitResult, file: str) -> UnitRecord:
+    ledger, shard = result.ledger, result.shard
+    reasons = Counter(f"{r['stage']}: {r['reason']}" for r in ledger.rejected)
+    entry = None
+    if shard is not None:
+        entry = ShardEntry(
+            file=file,
+            num_rows=shard.num_rows,
+            num_tokens=shard.num_tokens,
+            num_bytes=shard.num_bytes,
+            xxh3_64=shard.xxh3_64,
+            sha256=shard.sha256,
+            unit=_unit_entry(task),
+        )
+    return UnitRecord(
+        index=task.index,
+        fingerprint=work.fingerprint,
+        shard=entry,
+        documents_read=ledger.documents_read,
+        documents_rejected=len(ledger.rejected),
+        reasons=reasons,
+        counters=ledger.counters,
+    )
+
+
+def _unit_entry(task: UnitTask) -> dict[str, Any]:
+    """The unit without its path: a shard set does not depend on where the corpus lay."""
+    unit = task.unit.to_json()
+    del unit["path"], unit["num_bytes"]
+    return {**unit, "input": task.input_name, "fingerprint": task.input_fingerprint}

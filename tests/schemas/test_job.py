@@ -1,0 +1,109 @@
+"""The job: what it accepts, what shapes the output, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from premask.schemas.job import Job
+from pydantic import ValidationError
+
+
+def job(**values: Any) -> Job:
+    base = {"sources": [{"path": "a.txt"}], "output": "out", "tokenizer": "t.json"}
+    return Job.model_validate({**base, **values})
+
+
+def place(**values: Any) -> tuple[str, str]:
+    """Path and message of the only finding."""
+    with pytest.raises(ValidationError) as caught:
+        job(**values)
+    (finding,) = caught.value.errors()
+    return ".".join(map(str, finding["loc"])), finding["msg"]
+
+
+def test_the_least_job_has_defaults() -> None:
+    found = job()
+    assert found.rows.max_length == 512
+    assert found.engine == "local"
+    assert found.annotate is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("32MiB", 32 << 20), ("1 GB", 10**9), (4096, 4096), ("1.5KiB", 1536)]
+)
+def test_sizes_may_carry_a_unit(text: str | int, expected: int) -> None:
+    assert job(unit_bytes=text).unit_bytes == expected
+
+
+def test_a_size_without_meaning_is_refused() -> None:
+    assert place(unit_bytes="many")[0] == "unit_bytes"
+
+
+def test_an_unknown_key_is_refused() -> None:
+    assert place(rows={"max_lenght": 3})[0] == "rows.max_lenght"
+
+
+def test_rows_must_hold_their_minimum() -> None:
+    where, message = place(rows={"max_length": 16, "min_length": 15})
+    assert where == "rows.min_length"
+    assert "at most max_length - 2 = 14" in message
+
+
+def test_a_stride_belongs_to_documents() -> None:
+    assert place(rows={"stride": 4})[0] == "rows.stride"
+
+
+def test_a_window_must_advance() -> None:
+    where, _ = place(rows={"arrangement": "documents", "max_length": 16, "stride": 14})
+    assert where == "rows.stride"
+
+
+def test_static_needs_a_policy() -> None:
+    assert place(mode="static")[0] == "policy"
+
+
+def test_a_policy_needs_static() -> None:
+    assert place(policy="random")[0] == "policy"
+
+
+def test_epochs_need_static() -> None:
+    assert place(epochs=3)[0] == "epochs"
+
+
+def test_static_with_policy_and_epochs_is_legal() -> None:
+    assert job(mode="static", policy={"preset": "random"}, epochs=10).epochs == 10
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"output": "elsewhere"},
+        {"engine": "ray", "workers": 7, "ray_address": "auto"},
+        {"unit_timeout": 5, "retries": 9},
+        {"mode": "static", "policy": "random", "epochs": 4},
+    ],
+)
+def test_where_and_how_a_job_runs_does_not_shape_it(values: dict[str, Any]) -> None:
+    assert job(**values).shaping() == job().shaping()
+
+
+def test_gpus_do_not_shape_an_annotated_job() -> None:
+    assert job(annotate={"gpus": 1}).shaping() == job(annotate={}).shaping()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"seed": 1},
+        {"unit_bytes": 1},
+        {"tokenizer": "u.json"},
+        {"annotate": {}},
+        {"rows": {"max_length": 64}},
+        {"shards": {"compression": "zstd"}},
+        {"clean": {"unicode": "NFC"}},
+        {"sources": [{"path": "b.txt"}]},
+    ],
+)
+def test_everything_else_shapes_it(values: dict[str, Any]) -> None:
+    assert job(**values).shaping() != job().shaping()
