@@ -24,9 +24,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 from premask._errors import RequestError
-from premask._format import TRACKS, Boundary
+from premask._format import BOUNDARIES, TRACKS, Boundary
 from premask.masking._rows import Vocabulary
 from premask.schemas.job import Rows
 from premask.schemas.unit import Ledger
@@ -123,7 +124,7 @@ class _Arranger:
         """Rows that `stream` fills, all that is left if it `is_last`, and the tokens used."""
         cuts: list[Cut] = []
         start, size = 0, len(stream)
-        special = (stream.columns["boundaries"] & Boundary.SPECIAL).astype(bool)
+        special = (stream.columns[BOUNDARIES] & Boundary.SPECIAL).astype(bool)
         trims = self.layout.trims
         while True:
             if trims and start < size and special[start]:
@@ -176,7 +177,9 @@ class _Arranger:
         """Leaves out a row; tokens before `new_from` stand in an earlier one as well."""
         self.ordinal += 1
         self.ledger.counters["dropped_rows"] += 1
-        self.ledger.counters["dropped_tokens"] += stop - new_from
+        bits = stream.columns[BOUNDARIES][new_from:stop]
+        dropped = np.count_nonzero((bits & Boundary.SPECIAL) == 0)
+        self.ledger.counters["dropped_tokens"] += int(dropped)
         for document in stream.documents_begun(start, stop):
             self.ledger.reject(
                 document_id=stream.document_ids[document],

@@ -1,103 +1,200 @@
-"""Composes stages into the chain of a unit, and refuses a chain that cannot work.
+"""The chain of one unit: from a slice of a source file to a shard.
 
-A stage is a function from an iterator of record batches to an iterator of record batches,
-with the columns that it takes and gives. The chain is plain generator composition: batches are
-pulled through it one at a time, so memory holds one batch per stage. Timing costs two clock
-readings per batch and stage.
+::
+
+    read ─► [strip] ─► clean ─► [annotate] ─► tokenize ─► count documents ─► arrange ─►
+    count rows ─► write
+
+Strip is for MediaWiki dumps alone, annotate for jobs that ask for it. What is costly to load
+(the tokenizer, spaCy) stands in a `Workbench`, opened once per process. The chain itself is
+made anew for every unit and checked before it reads a byte.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-from premask._errors import RequestError
+from premask._errors import UnitError
+from premask.schemas.job import Annotate, Job
+from premask.schemas.records import DOCUMENTS
+from premask.schemas.shard import row_schema, shard_metadata
+from premask.schemas.unit import Ledger, Unit
+from premask.stages.arrange import Layout, arrange
+from premask.stages.clean import clean
+from premask.stages.compose import Batches, Clock, Stage, compose
+from premask.stages.count import Counter, Counts
+from premask.stages.read import read_unit
+from premask.stages.row_identity import RowIdentity
+from premask.stages.strip import strip
+from premask.stages.tokenize import tokenize, tokens_schema, tracks_of
+from premask.stages.tokenizer import LoadedTokenizer, load_tokenizer
+from premask.stages.write import WrittenShard, write_shard
 
-Batches = Iterator[pa.RecordBatch]
+if TYPE_CHECKING:
+    from premask.stages.annotate import Annotator
+
+_WORDS = ("annotated_word_starts", "annotated_word_ends")
+_ANNOTATION_COLUMNS = {
+    "sentences": ("sentence_starts",),
+    "entities": ("entity_starts", "entity_ends", "entity_codes"),
+    "phrases": ("phrase_starts", "phrase_ends"),
+    "pos": (*_WORDS, "pos_tags"),
+    "depth": (*_WORDS, "depth"),
+    "salience": (*_WORDS, "salience"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """One stage of a chain.
+class Workbench:
+    """What the units of a job share in one process.
 
     Attributes:
-        name: for messages and for the accounting of time.
-        takes: columns that must come in; more may come and are ignored.
-        gives: the columns that go out.
-        run: the stage itself. The first one of a chain is given nothing.
+        job: the resolved job.
+        tokenizer: the job's.
+        annotator: the loaded pipeline; None where the job asks for none.
+        track_names: dictionaries of the tracks, see `premask.manifest.Manifest.tracks`.
     """
 
-    name: str
-    takes: frozenset[str]
-    gives: frozenset[str]
-    run: Callable[[Batches], Batches]
+    job: Job
+    tokenizer: LoadedTokenizer
+    annotator: Annotator | None
+    track_names: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def open(cls, job: Job, *, load_annotator: bool = True) -> Workbench:
+        """Loads what the job needs; the driver of workers can do without the annotator.
+
+        Raises:
+            RequestError: the tokenizer or the annotation cannot be had, or rows do not fit
+                the tokenizer.
+        """
+        tokenizer = load_tokenizer(job.tokenizer)
+        Layout.of(job.rows, tokenizer.vocabulary)
+        annotator, names = None, {}
+        if job.annotate is not None:
+            from premask.stages.annotate import Annotator, track_names
+
+            names = track_names(job.annotate)
+            annotator = Annotator(job.annotate) if load_annotator else None
+        return cls(job=job, tokenizer=tokenizer, annotator=annotator, track_names=names)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns of this job's shards and their types, as the manifest tells them."""
+        tracks = tracks_of(annotation_columns(self.job.annotate))
+        return {
+            field.name: str(field.type).replace("item: ", "")
+            for field in row_schema(self.tokenizer.vocabulary.size, tracks)
+        }
 
 
-@dataclass(slots=True)
-class Clock:
-    """Seconds that each stage took, those before it not included.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitResult:
+    """What came of a unit.
 
     Attributes:
-        seconds: by stage, in the order of the chain, filled while it runs.
+        shard: size and checksums of the file; None where the unit gave no row and no file.
+        ledger: every document accounted for.
+        counts: of tokens and documents.
+        seconds: by stage, each without the stages before it.
     """
 
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def timed(self, name: str, upstream: str | None, batches: Batches) -> Batches:
-        """Passes `batches` of stage `name` on; what `upstream` takes meanwhile is its own."""
-        while True:
-            start, before = time.perf_counter(), self._total(upstream)
-            batch = next(batches, None)
-            inner = self._total(upstream) - before
-            self.seconds[name] += time.perf_counter() - start - inner
-            if batch is None:
-                return
-            yield batch
-
-    def _total(self, last: str | None) -> float:
-        """Seconds of all stages up to `last`."""
-        total = 0.0
-        for name, seconds in self.seconds.items() if last is not None else ():
-            total += seconds
-            if name == last:
-                break
-        return total
+    shard: WrittenShard | None
+    ledger: Ledger
+    counts: Counts
+    seconds: Mapping[str, float]
 
 
-def check_chain(stages: Sequence[Stage]) -> None:
-    """Refuses a chain in which a stage lacks a column, or that has two stages of one name.
+def annotation_columns(settings: Annotate | None) -> tuple[str, ...]:
+    """The annotation columns of a job, see `premask.schemas.records.ANNOTATIONS`."""
+    wanted = settings.tracks if settings is not None else ()
+    return tuple(dict.fromkeys(name for t in wanted for name in _ANNOTATION_COLUMNS[t]))
+
+
+def run_unit(workbench: Workbench, unit: Unit, shard_path: Path | str) -> UnitResult:
+    """Runs one unit and writes its shard to the local file `shard_path`.
 
     Raises:
-        RequestError: naming the stages and the columns.
+        UnitError: documents got lost on the way; a defect of a stage, never of the input.
     """
-    names = [stage.name for stage in stages]
-    order = " > ".join(names)
-    for i, stage in enumerate(stages):
-        if stage.name in names[:i]:
-            raise RequestError(f"stage {stage.name!r} stands twice in the chain {order}")
-        given = stages[i - 1].gives if i else frozenset()
-        if missing := sorted(stage.takes - given):
-            source = f"{stages[i - 1].name!r} before it gives" if i else "nothing gives"
-            raise RequestError(
-                f"stage {stage.name!r} takes {', '.join(missing)}, which {source} no longer or "
-                f"not yet; the order must be read, strip, clean, annotate, tokenize, arrange; "
-                f"this chain is {order}"
-            )
+    started = time.perf_counter()
+    ledger = Ledger(unit=f"{unit.name}:{unit.start}")
+    counter = Counter(workbench.tokenizer.vocabulary.size)
+    clock = Clock()
+    rows = compose(build_chain(workbench, unit, ledger, counter), clock)
+    shard = write_shard(
+        rows,
+        Path(shard_path),
+        metadata=shard_metadata(workbench.tokenizer.sha256, workbench.track_names),
+        compression=workbench.job.shards.compression,
+        batch_bytes=workbench.job.shards.batch_bytes,
+    )
+    writing = time.perf_counter() - started - sum(clock.seconds.values())
+    counts = counter.counts()
+    _check_balance(ledger, counts.num_documents)
+    return UnitResult(
+        shard=shard, ledger=ledger, counts=counts, seconds=clock.seconds | {"write": writing}
+    )
 
 
-def compose(stages: Sequence[Stage], clock: Clock) -> Batches:
-    """The batches of the last stage; nothing runs until the first is asked for.
+def build_chain(
+    workbench: Workbench, unit: Unit, ledger: Ledger, counter: Counter
+) -> list[Stage]:
+    """The stages of a unit, from reading to counted rows."""
+    job, tokenizer = workbench.job, workbench.tokenizer
+    source = job.sources[unit.source]
+    documents = frozenset(DOCUMENTS.names)
+    annotations = annotation_columns(job.annotate)
+    tracks = tracks_of(annotations)
+    tokens = frozenset(tokens_schema(tracks).names)
+    rows = frozenset(row_schema(tokenizer.vocabulary.size, tracks).names)
+    identity = RowIdentity(job_seed=job.seed, unit_name=unit.name, unit_start=unit.start)
 
-    Raises:
-        RequestError: see `check_chain`.
-    """
-    check_chain(stages)
-    clock.seconds.update(dict.fromkeys((stage.name for stage in stages), 0.0))
-    batches: Batches = iter(())
-    upstream: str | None = None
-    for stage in stages:
-        batches = clock.timed(stage.name, upstream, iter(stage.run(batches)))
-        upstream = stage.name
-    return batches
+    def stage(
+        name: str,
+        takes: frozenset[str],
+        gives: frozenset[str],
+        run: Callable[[Batches], Batches],
+    ) -> Stage:
+        return Stage(name=name, takes=takes, gives=gives, run=run)
+
+    chain = [stage("read", frozenset(), documents, lambda _: read_unit(unit, source, ledger))]
+    if unit.format == "mediawiki":
+        chain.append(stage("strip", documents, documents, lambda x: strip(x, ledger)))
+    chain.append(stage("clean", documents, documents, lambda x: clean(x, job.clean, ledger)))
+    annotated = documents | frozenset(annotations)
+    if (annotator := workbench.annotator) is not None:
+        chain.append(stage("annotate", documents, annotated, lambda x: annotator(x, ledger)))
+    return [
+        *chain,
+        stage("tokenize", annotated, tokens, lambda x: tokenize(x, tokenizer, ledger)),
+        stage("count documents", tokens, tokens, counter.tap_tokens),
+        stage(
+            "arrange",
+            tokens,
+            rows,
+            lambda x: arrange(
+                x,
+                rows=job.rows,
+                vocabulary=tokenizer.vocabulary,
+                identity=identity,
+                ledger=ledger,
+            ),
+        ),
+        stage("count rows", rows, rows, counter.tap_rows),
+    ]
+
+
+def _check_balance(ledger: Ledger, num_tokenized: int) -> None:
+    """Every document read was tokenized or rejected before that."""
+    before = sum(record["stage"] != "arrange" for record in ledger.rejected)
+    if ledger.documents_read != num_tokenized + before:
+        raise UnitError(
+            f"{ledger.documents_read} documents were read, {num_tokenized} tokenized and "
+            f"{before} rejected; a stage loses or repeats documents, please report it",
+            location=ledger.unit,
+        )
