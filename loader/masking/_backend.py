@@ -118,6 +118,13 @@ def total(x: Array) -> Array:
     return x.astype(np.int32).sum(axis=-1, keepdims=True, dtype=np.int32)
 
 
+def highest(x: Array) -> Array:
+    """The largest value along the last axis, kept as a column."""
+    if is_torch(namespace(x)):
+        return x.amax(-1, keepdim=True)
+    return x.max(axis=-1, keepdims=True)
+
+
 def sort(x: Array) -> Array:
     """`x` sorted along the last axis, ascending."""
     xp = namespace(x)

@@ -10,12 +10,37 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from premask.masking._backend import Array, Table, clip, int32, lookup
+from premask.masking._operation import Parameter
 from premask.masking.threefry import ROW, shift_right_logical, words
 
 ROUNDINGS = ("nearest", "ceil", "floor", "stochastic")
+
+BUDGET: Mapping[str, Parameter] = {
+    "rate": Parameter(
+        default=0.15, minimum=0, maximum=1, help="share of the tokens that is selected"
+    ),
+    "rounding": Parameter(
+        default="nearest",
+        kind=(str,),
+        choices=ROUNDINGS,
+        help="how rate times the number of tokens becomes a whole budget",
+    ),
+    "count_special": Parameter(
+        default=False,
+        kind=(bool,),
+        help="count special tokens into the budget, as BERT did; they are never selected",
+    ),
+    "at_least": Parameter(
+        default=1, kind=(int,), minimum=0, help="the lowest budget of a row with text"
+    ),
+    "at_most": Parameter(
+        default=None, kind=(int,), minimum=0, help="the highest budget of a row"
+    ),
+}
 
 _ROUND: Mapping[str, Callable[[float], int]] = {
     "nearest": round,
@@ -70,10 +95,10 @@ class Budget:
         return budget_B1 * int32(count_B1 > 0)
 
 
-def compile_budget(
-    max_length: int, rate: float, rounding: str, at_least: int, at_most: int | None
-) -> Budget:
-    """Builds the tables of a budget law (`ROUNDINGS`) for rows up to `max_length` tokens."""
+def compile_budget(parameters: Mapping[str, Any], max_length: int) -> Budget:
+    """Builds the tables of a budget law (`BUDGET`) for rows up to `max_length` tokens."""
+    rate, rounding = parameters["rate"], parameters["rounding"]
+    at_least, at_most = parameters["at_least"], parameters["at_most"]
     if rounding != "stochastic":
         table = budget_table(max_length, rate, rounding, at_least, at_most)
         return Budget(table=Table(table), carry=None, at_least=at_least, at_most=at_most)

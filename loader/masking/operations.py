@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 from premask.masking import objectives
 from premask.masking._operation import Operation
+from premask.masking.mask_ngrams import MASK_NGRAMS
+from premask.masking.mask_spans import MASK_SPANS
 from premask.masking.mask_units import MASK_UNITS
 
 _OBJECTIVES = getattr(objectives, "OPERATIONS", {})
 
 OPERATIONS: Mapping[str, Operation] = {
-    operation.name: operation for operation in (MASK_UNITS, *_OBJECTIVES.values())
+    operation.name: operation
+    for operation in (MASK_UNITS, MASK_SPANS, MASK_NGRAMS, *_OBJECTIVES.values())
 }

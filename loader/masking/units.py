@@ -1,12 +1,13 @@
 """Units: what is masked as a whole. A partition of a row's text into runs of tokens.
 
-=============  ===================================================================
-``token``      every token
-``word``       from one word start to the next
-``entity``     every named entity; the remaining text by words
-``phrase``     every phrase (noun chunk); the remaining text by words
-``sentence``   from one sentence start to the next
-=============  ===================================================================
+===============  =================================================================
+``token``        every token
+``word``         from one word start to the next
+``entity``       every named entity; the remaining text by words
+``phrase``       every phrase (noun chunk); the remaining text by words
+``sentence``     from one sentence start to the next
+``collocation``  every n-gram of the table ``collocations``; the rest by words
+===============  =================================================================
 
 Whatever the unit, it ends at special tokens and at document borders (at sentence borders too
 where a policy says ``within: sentence``), so none holds tokens of two segments. A row that
@@ -17,7 +18,9 @@ Cost: two sorts and a cumulative sum; NumPy goes on with as many units as the fu
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from premask._format import Boundary
@@ -26,6 +29,7 @@ from premask.masking._backend import (
     clip,
     cumsum,
     gather,
+    int32,
     namespace,
     positions,
     shift_right,
@@ -33,9 +37,18 @@ from premask.masking._backend import (
     total,
 )
 from premask.masking._layout import closes_unit, has_bits, segment_starts
+from premask.masking._operation import Binding, Parameter
 from premask.masking._rows import PaddedRows
+from premask.masking.collocations import compile_collocations
 
 UNITS = ("token", "word", "entity", "phrase", "sentence", "collocation")
+
+WITHIN = Parameter(
+    default="document",
+    kind=(str,),
+    choices=("document", "sentence"),
+    help="what no unit and no span crosses, besides special tokens",
+)
 
 _SPANS = {
     "entity": (Boundary.ENTITY_START, Boundary.IN_ENTITY),
@@ -66,6 +79,12 @@ class Units:
         xp = namespace(self.first_BU)
         return xp.where(self.present_BU, self.last_BU - self.first_BU + 1, 0)
 
+    def holds(self, flags_BL: Array) -> Array:
+        """bool ``[B, U]``: any token of the unit is flagged; `flags_BL` lies within members."""
+        counted_BL = cumsum(flags_BL)
+        before_BU = gather(counted_BL - int32(flags_BL), self.first_BU)
+        return self.present_BU & (gather(counted_BL, self.last_BU) > before_BU)
+
     def spread(self, values_BU: Array) -> Array:
         """``[B, L]``: for each token the value of its unit (junk where it has none)."""
         return gather(values_BU, self.ordinal_BL)
@@ -91,6 +110,28 @@ def unit_starts(rows: PaddedRows, member_BL: Array, unit: str, within: str) -> A
     flips_BL = inside_BL ^ shift_right(inside_BL, 1, False)
     word_BL = ~inside_BL & has_bits(rows, Boundary.WORD_START)
     return border_BL | (member_BL & (has_bits(rows, opens) | flips_BL | word_BL))
+
+
+def compile_starts(
+    parameters: Mapping[str, Any], binding: Binding
+) -> Callable[[PaddedRows, Array, Array], Array]:
+    """(rows, text BL, key) -> bool BL: the position opens a unit."""
+    unit, within = parameters["units"], parameters["within"]
+    if unit == "collocation":
+        collocations = compile_collocations(binding)
+
+        def find_collocations(rows: PaddedRows, text_BL: Array, key: Array) -> Array:
+            word_BL = unit_starts(rows, text_BL, "word", within)
+            segment_BL = segment_starts(rows, text_BL, within)
+            return collocations.unit_starts(rows.input_ids, text_BL, word_BL, segment_BL, key)
+
+        return find_collocations
+
+    def find_starts(rows: PaddedRows, text_BL: Array, key: Array) -> Array:
+        del key
+        return unit_starts(rows, text_BL, unit, within)
+
+    return find_starts
 
 
 def find_units(member_BL: Array, start_BL: Array, max_length: int) -> Units:

@@ -32,8 +32,21 @@ TRACKS = {
     "pos_tags": ("", "NOUN", "VERB", "DET", "ADJ", "PUNCT"),
     "entity_labels": ("", "PERSON", "GPE", "DATE"),
 }
+COLLOCATIONS = np.array(
+    [[a, b, -1] for a in range(10, 200, 3) for b in range(10, 200, 5)]
+    + [
+        [a, b, c]
+        for a in range(10, 200, 9)
+        for b in range(11, 200, 7)
+        for c in range(10, 200, 8)
+    ],
+    np.int32,
+)
 BINDING = Binding(
-    vocabulary=VOCABULARY, max_length=96, tables={"counts": COUNTS}, tracks=TRACKS
+    vocabulary=VOCABULARY,
+    max_length=96,
+    tables={"counts": COUNTS, "collocations": COLLOCATIONS},
+    tracks=TRACKS,
 )
 
 

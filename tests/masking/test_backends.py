@@ -86,3 +86,17 @@ def compiled(function: Masker, rows: PaddedRows) -> dict[str, np.ndarray]:
         moved.input_ids, moved.lengths, moved.boundaries, moved.keys, *moved.tracks.values()
     )
     return {name: np.asarray(array) for name, array in outputs.items()}
+
+
+@pytest.mark.parametrize(
+    "name", ["random", "whole_word", "frequency", "pmi", "span", "ngram", "bernoulli"]
+)
+def test_law_2_jax_gives_the_same_bits_compiled(name: str) -> None:
+    rows, function = random_rows(np.random.default_rng(9), 4, 40), masker(name)
+    assert_same(function(rows, 3), compiled(function, rows))
+
+
+def test_law_2_jax_gives_the_same_bits_compiled_for_pareto_sampling() -> None:
+    rows = random_rows(np.random.default_rng(9), 4, 40)
+    function = policy("frequency", selection="pareto", units="word").bind(BINDING)
+    assert_same(function(rows, 3), compiled(function, rows))
