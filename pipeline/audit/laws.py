@@ -6,8 +6,6 @@ are its spans.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from premask.pipeline.audit.statistics import LONGEST_RUN, Statistics
 
@@ -35,24 +33,26 @@ def composition_runs(
     ``C(N - k - 1, S - 2) / C(N - 1, S - 1)``; summed over the rows by their length.
     """
     law = np.zeros(LONGEST_RUN + 1)
-    rows = statistics.by_text.rows
-    for length in np.flatnonzero(rows):
+    log_factorial = np.cumsum(np.log(np.maximum(np.arange(len(noise) + 1), 1)))
+    for length in np.flatnonzero(statistics.by_text.rows):
         tokens, parts = int(noise[length]), int(spans[length])
-        if parts == 0:
-            continue
-        weight = float(rows[length]) * parts
-        for k in range(1, tokens - parts + 2):
-            law[min(k, LONGEST_RUN)] += weight * _part_probability(tokens, parts, k)
+        if parts:
+            weight = float(statistics.by_text.rows[length]) * parts
+            law += weight * _part_law(tokens, parts, log_factorial)
     return law
 
 
-def _part_probability(tokens: int, parts: int, length: int) -> float:
+def _part_law(tokens: int, parts: int, log_factorial: np.ndarray) -> np.ndarray:
+    """The length of one part of a random composition, float ``[65]``; 64 for more."""
+    law = np.zeros(LONGEST_RUN + 1)
     if parts == 1:
-        return float(length == tokens)
-    return math.exp(
-        _log_choose(tokens - length - 1, parts - 2) - _log_choose(tokens - 1, parts - 1)
-    )
-
-
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+        law[min(tokens, LONGEST_RUN)] = 1.0
+        return law
+    longest = tokens - parts + 1
+    k = np.arange(1, min(longest, LONGEST_RUN) + 1)
+    n, m = tokens - k - 1, parts - 2
+    ways = log_factorial[n] - log_factorial[m] - log_factorial[n - m]
+    whole = log_factorial[tokens - 1] - log_factorial[parts - 1] - log_factorial[tokens - parts]
+    law[k] = np.exp(ways - whole)
+    law[LONGEST_RUN] += max(0.0, 1.0 - float(law.sum())) if longest > LONGEST_RUN else 0.0
+    return law

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,6 @@ def _run_law(statistics: Statistics, expectation: Expectation) -> list[float]:
         return []
     if expectation.spans is not None and expectation.budget is not None:
         law = composition_runs(statistics, expectation.budget, expectation.spans)
-        law *= statistics.num_epochs
     elif expectation.blind:
         law = independent_runs(statistics)
     else:
@@ -153,7 +153,7 @@ def _coverage(statistics: Statistics) -> dict[str, Any]:
     seen, share = statistics.coverage, _masked_share(statistics)
     epochs, total = statistics.num_epochs, int(statistics.coverage.sum())
     chances = [
-        _choose(epochs, k) * share**k * (1 - share) ** (epochs - k) for k in range(epochs + 1)
+        comb(epochs, k) * share**k * (1 - share) ** (epochs - k) for k in range(epochs + 1)
     ]
     return {
         "tokens": seen.tolist(),
@@ -161,12 +161,6 @@ def _coverage(statistics: Statistics) -> dict[str, Any]:
         "never": _share(int(seen[0]), total),
         "never_by_chance": _round(chances[0]),
     }
-
-
-def _choose(n: int, k: int) -> int:
-    from math import comb
-
-    return comb(n, k)
 
 
 def _top_tokens(statistics: Statistics, spell: Speller) -> dict[str, list[dict[str, Any]]]:
