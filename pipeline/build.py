@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from premask._errors import UnitError
 from premask._format import TOKENIZER_FILE
 from premask.manifest import Manifest
@@ -20,15 +18,6 @@ from premask.pipeline.work import BuildWork, UnitTask
 from premask.schemas.job import Job
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
-    """A finished shard set; `fresh` unless it had been complete before."""
-
-    output: Output
-    manifest: Manifest
-    fresh: bool
-
-
 def make_engine(job: Job) -> Engine:
     """The engine that the job names."""
     if job.engine == "local":
@@ -42,7 +31,7 @@ def make_engine(job: Job) -> Engine:
     )
 
 
-def build(job: Job, reporter: Reporter, *, restart: bool = False) -> Built:
+def build(job: Job, reporter: Reporter, *, restart: bool = False) -> session.Built:
     """Builds a job's dynamic shard set, or goes on with one that was begun.
 
     Raises:
@@ -54,14 +43,14 @@ def build(job: Job, reporter: Reporter, *, restart: bool = False) -> Built:
 
 def build_plan(
     plan: Plan, reporter: Reporter, engine: Engine, *, restart: bool = False
-) -> Built:
+) -> session.Built:
     """`build` of a job that is planned already."""
     output = Output.at(plan.job.output)
     with locked(output):
         session.prepare(output, restart=restart)
-        manifest = session.finished(output, plan.header, location=output.root)
+        manifest = session.finished(output, plan.header)
         if manifest is not None:
-            return Built(output=output, manifest=manifest, fresh=False)
+            return session.Built(output=output, manifest=manifest, fresh=False)
         records = session.run_units(
             output,
             plan.header,
@@ -73,7 +62,7 @@ def build_plan(
             num_bytes=lambda index: plan.units[index].num_bytes,
         )
         _refuse_changed_input(plan)
-        return Built(output=output, manifest=_finish(output, plan, records), fresh=True)
+        return session.Built(output=output, manifest=_finish(output, plan, records), fresh=True)
 
 
 def _tasks(plan: Plan) -> list[Task]:

@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 from premask.pipeline.commands.build import build
 from premask.pipeline.commands.guard import TRACEBACK_VARIABLE
+from premask.pipeline.commands.info import info
+from premask.pipeline.commands.verify import verify
 
 app = typer.Typer(
     name="premask",
@@ -33,7 +35,7 @@ def options(
         os.environ[TRACEBACK_VARIABLE] = "1"
 
 
-for command in (build,):
+for command in (build, verify, info):
     app.command()(command)
 
 

@@ -7,10 +7,12 @@ counts and rejects in memory at a time, and the list of shards.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 import yaml
 from premask._format import (
     COUNTS_FILE,
@@ -42,7 +44,7 @@ def write_job(output: Output, job: Mapping[str, Any]) -> None:
 def write_tables(
     output: Output, records: Sequence[UnitRecord], vocabulary: Vocabulary, tokenizer: bytes
 ) -> dict[str, dict[str, Any]]:
-    """Writes counts, rejects and tokenizer; gives the manifest's entries of the tables."""
+    """Writes counts, rejects and tokenizer; gives the manifest's entry of the counts."""
     parts = (
         Counts.from_bytes(output.read(name), location=output.path(name))
         for name in (counts_name(record.index) for record in records)
@@ -54,13 +56,7 @@ def write_tables(
             if record.documents_rejected:
                 file.write(output.read(rejected_name(record.index)))
     output.write(TOKENIZER_FILE, tokenizer)
-    return {
-        "counts": {"file": COUNTS_FILE, "sha256": bytes_sha256(counts)},
-        "rejected": {
-            "file": REJECTED_FILE,
-            "sha256": bytes_sha256(output.read(REJECTED_FILE)),
-        },
-    }
+    return {"counts": {"file": COUNTS_FILE, "sha256": bytes_sha256(counts)}}
 
 
 def totals(records: Iterable[UnitRecord]) -> dict[str, Any]:
@@ -85,6 +81,11 @@ def totals(records: Iterable[UnitRecord]) -> dict[str, Any]:
         "rejected_by_reason": dict(reasons),
         "counters": dict(counters),
     }
+
+
+def plain_type(kind: pa.DataType) -> str:
+    """A type's name without the names of its fields: ``list<uint16>``."""
+    return re.sub(r"<\w+: ([^>]*?)(?: not null)?>", r"<\1>", str(kind))
 
 
 def shard_entries(records: Iterable[UnitRecord]) -> tuple[ShardEntry, ...]:

@@ -54,7 +54,16 @@ class Failure:
     trace: str
 
 
-def finished(output: Output, header: Header, *, location: str) -> Manifest | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A finished shard set; `fresh` unless it had been complete before."""
+
+    output: Output
+    manifest: Manifest
+    fresh: bool
+
+
+def finished(output: Output, header: Header) -> Manifest | None:
     """The manifest of `output` if it is already what `header` would make.
 
     Raises:
@@ -70,7 +79,7 @@ def finished(output: Output, header: Header, *, location: str) -> Manifest | Non
         raise RequestError(
             f"there is a finished shard set {what}; choose another output, or start over "
             "with --restart",
-            location=location,
+            location=output.root,
         )
     output.remove(JOURNAL)
     return manifest
@@ -79,7 +88,8 @@ def finished(output: Output, header: Header, *, location: str) -> Manifest | Non
 def _changed_input(manifest: Manifest, header: Header) -> str:
     """Which input differs, as far as the manifest tells."""
     old = {str(s.unit.get("input")): str(s.unit.get("fingerprint")) for s in manifest.shards}
-    old["tokenizer"] = str(manifest.tokenizer.get("sha256"))
+    if "tokenizer" in header.inputs:
+        old["tokenizer"] = str(manifest.tokenizer.get("sha256"))
     changed = sorted(k for k, v in header.inputs.items() if k in old and old[k] != v)
     added = sorted(header.inputs.keys() - old.keys())
     gone = sorted(old.keys() - header.inputs.keys())

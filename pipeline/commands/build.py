@@ -10,8 +10,8 @@ from premask._errors import RequestError
 from premask.pipeline.commands.guard import exit_on_terminate, guarded
 
 if TYPE_CHECKING:
-    from premask.pipeline.build import Built
     from premask.pipeline.plan import Plan
+    from premask.pipeline.session import Built
     from premask.schemas.job import Job
 
 _INPUT, _ROWS, _RUN = "Without a job file", "Rows", "How it runs"

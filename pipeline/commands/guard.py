@@ -36,6 +36,10 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             if _wants_traceback():
                 raise
             leave(str(error), 2 if isinstance(error, RequestError) else 1)
+        except ModuleNotFoundError as error:
+            if _wants_traceback() or (error.name or "").startswith("premask"):
+                raise
+            leave(f"{error.name} is not installed; pip install 'premask[pipeline]'", 1)
         except OSError as error:
             if _wants_traceback():
                 raise
