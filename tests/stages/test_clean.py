@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from premask.schemas.job import Clean
+from premask.schemas.records import DOCUMENTS
+from premask.schemas.unit import Ledger
+from premask.stages.clean import clean_documents
+
+
+def cleaned(*texts: str, batch: int = 2, **options: Any) -> tuple[list[str], Ledger]:
+    ledger = Ledger(unit="a:0", documents_read=len(texts))
+    rows = [{"document_id": f"d{i}", "position": i, "text": t} for i, t in enumerate(texts)]
+    batches = (
+        pa.RecordBatch.from_pylist(rows[start : start + batch], schema=DOCUMENTS)
+        for start in range(0, len(rows), batch)
+    )
+    kept: list[str] = []
+    for result in clean_documents(Clean(**options))(batches, ledger):
+        assert result.schema.equals(DOCUMENTS)
+        assert result.num_rows > 0
+        kept += result.column("text").to_pylist()
+    assert ledger.documents_kept == len(kept)
+    return kept, ledger
+
+
+def reasons(ledger: Ledger) -> list[tuple[str, str]]:
+    return [(record["document_id"], record["reason"]) for record in ledger.rejected]
+
+
+def test_line_ends_become_line_feeds_and_other_controls_go() -> None:
+    kept, _ = cleaned("a\r\nb\rc\x0bd\x0ce\x85f\tg\x00h\x7fi\x9fj\n")
+    assert kept == ["a\nb\nc\nd\ne\nf\tghij\n"]
+
+
+def test_control_characters_may_stay() -> None:
+    kept, _ = cleaned("a\r\nb\x00", control_characters="keep")
+    assert kept == ["a\r\nb\x00"]
+
+
+def test_other_invisible_characters_are_text() -> None:
+    text = "zero\u200bwidth \ufeff \u2028 \u202e"
+    assert cleaned(text)[0] == [text]
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"), [("none", "e\u0301ﬁ"), ("NFC", "éﬁ"), ("NFKC", "éfi")]
+)
+def test_the_normal_form_is_the_one_asked_for(form: str, expected: str) -> None:
+    assert cleaned("e\u0301ﬁ", unicode=form)[0] == [expected]
+
+
+def test_empty_and_short_documents_are_rejected_with_their_reason() -> None:
+    kept, ledger = cleaned("", " \n\u3000\t", "\x00\x01", " four ", "fives", min_characters=5)
+    assert kept == ["fives"]
+    assert reasons(ledger) == [
+        ("d0", "empty"),
+        ("d1", "empty"),
+        ("d2", "empty"),
+        ("d3", "too_short"),
+    ]
+
+
+def test_empty_documents_go_whatever_the_minimum_is() -> None:
+    assert cleaned("", "a", min_characters=0)[0] == ["a"]
+
+
+def test_repeats_go_across_batches_when_asked() -> None:
+    texts = ["a", "b", "a", "a\x00", "c", "b"]
+    kept, ledger = cleaned(*texts, drop_duplicates=True)
+    assert kept == ["a", "b", "c"]
+    assert [reason for _, reason in reasons(ledger)] == ["duplicate"] * 3
+    assert cleaned(*texts)[0] == ["a", "b", "a", "a", "c", "b"]
+
+
+def test_a_batch_without_survivors_is_left_out() -> None:
+    kept, _ = cleaned("", "", "x", "y")
+    assert kept == ["x", "y"]
