@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from premask.masking import objectives
 from premask.masking._operation import Operation
 from premask.masking.mask_ngrams import MASK_NGRAMS
 from premask.masking.mask_spans import MASK_SPANS
 from premask.masking.mask_units import MASK_UNITS
-
-_OBJECTIVES = getattr(objectives, "OPERATIONS", {})
+from premask.masking.objectives import OPERATIONS as OBJECTIVES
 
 OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation
-    for operation in (MASK_UNITS, MASK_SPANS, MASK_NGRAMS, *_OBJECTIVES.values())
+    for operation in (MASK_UNITS, MASK_SPANS, MASK_NGRAMS, *OBJECTIVES.values())
 }

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from premask._errors import PolicyError
 from premask.masking._operation import Binding
+from premask.masking.composite import COMPOSITES, Composite, depends_on_step
 from premask.masking.operations import OPERATIONS
 from premask.masking.presets import PRESETS
 from premask.masking.validate import choose, validate_parameters
@@ -86,12 +87,29 @@ class Policy:
     @property
     def needs(self) -> tuple[str, ...]:
         """Tracks and boundary bits that rows must have, lower-case."""
+        if self.operation in COMPOSITES:
+            needs = [name for member in self._members() for name in member.needs]
+            return tuple(dict.fromkeys(needs))
         return OPERATIONS[self.operation].needs(self.parameters)
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the arrays that a batch gets."""
+        if self.operation in COMPOSITES:
+            return self._members()[0].outputs
         return OPERATIONS[self.operation].outputs
+
+    @property
+    def depends_on_step(self) -> bool:
+        """Whether masks depend on the step of the run, so that `Masker` must be given it."""
+        if self.operation not in COMPOSITES:
+            return False
+        return depends_on_step(self.operation, self.parameters) or any(
+            member.depends_on_step for member in self._members()
+        )
+
+    def _members(self) -> list[Policy]:
+        return [policy(item) for item in COMPOSITES[self.operation].members(self.parameters)]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `policy` turns back into an equal policy."""
@@ -146,14 +164,40 @@ def _resolve(value: Any, changes: Mapping[str, Any], *, location: str) -> Policy
     else:
         operation = choose(
             fields.pop("operation"),
-            OPERATIONS,
+            [*OPERATIONS, *COMPOSITES],
             what="operation",
             location=f"{location}.operation",
         )
-    parameters = validate_parameters(
-        fields, OPERATIONS[operation].parameters, location=location
-    )
+    if operation in COMPOSITES:
+        parameters = _resolve_composite(COMPOSITES[operation], fields, location=location)
+    else:
+        table = OPERATIONS[operation].parameters
+        parameters = validate_parameters(fields, table, location=location)
     return Policy(name=str(name or operation), operation=operation, parameters=parameters)
+
+
+def _resolve_composite(
+    composite: Composite, fields: Mapping[str, Any], *, location: str
+) -> dict[str, Any]:
+    parameters = validate_parameters(fields, composite.parameters, location=location)
+    parameters["policies"] = tuple(
+        _plain_member(item, f"{location}.policies[{index}]")
+        for index, item in enumerate(parameters["policies"])
+    )
+    composite.choose(parameters, 0)
+    for member in composite.members(parameters)[:1]:
+        _resolve(member, {}, location=f"{location}.policies[0]")
+    return parameters
+
+
+def _plain_member(value: Any, location: str) -> dict[str, Any]:
+    """A member of a composite as plain data, resolved and without its name."""
+    if isinstance(value, Policy):
+        value = value.to_dict()
+    if isinstance(value, str):
+        value = {"preset": value}
+    member = _resolve(value, {}, location=location)
+    return {"operation": member.operation, **member.parameters}
 
 
 def _read(path: Path) -> Any:

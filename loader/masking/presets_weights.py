@@ -123,4 +123,18 @@ WEIGHT_PRESETS = (
         source="semantic masking by content words and information content",
         deviations=("A row without a content word is masked as by `whole_word`.", _INCLUSION),
     ),
+    Preset(
+        name="adaptive",
+        operation="mask_units",
+        parameters={"units": "word", "weights": ({"by": "adaptive"},)},
+        summary="Words with a high loss so far are preferred.",
+        law=f"{_RACE}: sigmoid(2 z), z the standardised mean loss of its token id in the "
+        "snapshot of the epoch; without a snapshot all are equal.",
+        source="Yang et al. 2023, Learning Better Masking (time-variant weights)",
+        deviations=(
+            "The budget is always met; the published rejection may fall short of it.",
+            "Weights change with named snapshots, so that any epoch can be masked again.",
+            "Classes are token ids (of: pos_tags for parts of speech, as published).",
+        ),
+    ),
 )

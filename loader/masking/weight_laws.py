@@ -20,26 +20,9 @@ from premask.masking.validate import choose
 _CODES = 256
 
 # Universal parts of speech (de Marneffe et al. 2021); a track need not use all of them.
-UNIVERSAL_TAGS = tuple(
-    [
-        "ADJ",
-        "ADP",
-        "ADV",
-        "AUX",
-        "CCONJ",
-        "DET",
-        "INTJ",
-        "NOUN",
-        "NUM",
-        "PART",
-        "PRON",
-        "PROPN",
-        "PUNCT",
-        "SCONJ",
-        "SYM",
-        "VERB",
-        "X",
-    ]
+UNIVERSAL_TAGS = (
+    *("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM"),
+    *("PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X"),
 )
 
 
@@ -167,6 +150,24 @@ def _table(parameters: Mapping[str, Any], binding: Binding, place: str) -> np.nd
     return _log2(np.asarray(table[: binding.vocabulary.size], np.float64))
 
 
+def num_classes(law: Mapping[str, Any], binding: Binding) -> int:
+    """How many classes an ``adaptive`` law tells apart."""
+    return _CODES if law["of"] == "pos_tags" else binding.vocabulary.size
+
+
+def _adaptive(parameters: Mapping[str, Any], binding: Binding, place: str) -> np.ndarray:
+    table = binding.tables.get("adaptive")
+    classes = num_classes(parameters, binding)
+    if table is None:
+        return np.zeros(classes, np.float64)
+    if len(table) != classes:
+        raise PolicyError(
+            f"the table 'adaptive' has {len(table)} weights, but there are {classes} classes",
+            location=place,
+        )
+    return np.asarray(table, np.float64) / 256
+
+
 def _number(default: float, text: str, *, minimum: float | None = 0) -> Parameter:
     return Parameter(default=default, minimum=minimum, help=text)
 
@@ -235,6 +236,21 @@ LAWS: Mapping[str, WeightLaw] = {
         parameters={"strength": _number(4.0, "octaves from lowest to highest; 0 is uniform")},
         log2_weights=_salience,
         track="salience",
+    ),
+    "adaptive": WeightLaw(
+        summary="sigmoid(2 z), z the standardised mean loss of the class; uniform at first",
+        parameters={
+            "of": Parameter(
+                default="token",
+                kind=(str,),
+                choices=("token", "pos_tags"),
+                help="the classes: token ids or parts of speech",
+            ),
+            "decay": Parameter(
+                default=0.999, minimum=0, maximum=1, help="what a batch leaves of the mean"
+            ),
+        },
+        log2_weights=_adaptive,
     ),
     "table": WeightLaw(
         summary="a weight per token id, from a named table",

@@ -60,9 +60,14 @@ def fixed_point(log2_weights: np.ndarray, counts: np.ndarray | None) -> np.ndarr
     return np.where(known, centred, EXCLUDED).astype(np.int32)
 
 
+def track_of(law: Mapping[str, Any]) -> str | None:
+    """The track whose codes a law weighs; None: token ids."""
+    return law["of"] if law.get("of", "token") != "token" else LAWS[law["by"]].track
+
+
 def needed_tracks(laws: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """The tracks that these laws read."""
-    tracks = (LAWS[law["by"]].track for law in laws)
+    tracks = (track_of(law) for law in laws)
     return tuple(dict.fromkeys(track for track in tracks if track is not None))
 
 
@@ -98,10 +103,10 @@ def weight_tables(
     """
     tables = []
     for index, parameters in enumerate(laws):
-        law = LAWS[parameters["by"]]
+        law, track = LAWS[parameters["by"]], track_of(parameters)
         values = law.log2_weights(parameters, binding, f"policy.weights[{index}]")
-        counts = binding.tables.get("counts") if law.track is None else None
-        tables.append((law.track, fixed_point(values, _trim(counts, len(values)))))
+        counts = binding.tables.get("counts") if track is None else None
+        tables.append((track, fixed_point(values, _trim(counts, len(values)))))
     return tables
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from premask.masking._rows import PaddedRows
+from premask.masking.composite import COMPOSITES
 from premask.masking.masker import Masker
 from premask.masking.policy import policy
 from premask.masking.presets import PRESETS
@@ -15,7 +16,7 @@ from premask.masking.presets import PRESETS
 from tests.masking.batches import BINDING, assert_same, on, pick, random_rows, widen
 
 STRATEGIES = sorted(
-    name for name, preset in PRESETS.items() if preset.operation.startswith("mask_")
+    name for name, preset in PRESETS.items() if preset.operation.startswith("mask_") or preset.operation in COMPOSITES
 )
 
 
