@@ -86,13 +86,17 @@ def end_id(vocabulary: Vocabulary) -> int | None:
     return vocabulary.sep_id if vocabulary.eos_id is None else vocabulary.eos_id
 
 
-def room_for_end(vocabulary: Vocabulary) -> int:
-    """Columns that an appended end needs beyond L: none where rows end with a special."""
-    return 0 if vocabulary.suffix_ids or end_id(vocabulary) is None else 1
+def closes_rows(vocabulary: Vocabulary) -> bool:
+    """Whether rows that end with text are to be closed: where no template has done it.
+
+    With a template, a row that ends with text was meant to; and a row never needs more columns
+    than it has.
+    """
+    return not vocabulary.suffix_ids and end_id(vocabulary) is not None
 
 
 def gather_side(
-    x: Array, keep: Array, *, width: int, pad: int, end: int | None, ends: Array, asked: bool
+    x: Array, keep: Array, *, width: int, pad: int, end: int | None, ends: Array
 ) -> tuple[Array, Array]:
     """The kept tokens as one side of a pair: compacted, and closed with `end`.
 
@@ -101,9 +105,8 @@ def gather_side(
         width: columns of the result.
         pad: what fills them.
         end: the id that closes a side; None for no closing.
-        ends: bool ``[B, 1]``, the rows that are to be closed. A side that is cut is closed too.
-        asked: whether the caller asked for this width. If so the end takes the last column of
-            a full side; if not, no token is given up for it.
+        ends: bool ``[B, 1]``, the rows that are to be closed. A side that is cut is closed
+            too, in its last column.
 
     Returns:
         int32 ``[B, width]`` and the number of its tokens, int32 ``[B, 1]``.
@@ -111,9 +114,7 @@ def gather_side(
     ids, count = compact(x, keep, width=width, fill=pad)
     if end is None:
         return ids, count
-    return append(
-        ids, count, end, where=(ends & ((count < width) | asked)) | (total(keep) > width)
-    )
+    return append(ids, count, end, where=ends | (total(keep) > width))
 
 
 def attention(count: Array, width: int) -> Array:

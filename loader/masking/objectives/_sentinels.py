@@ -34,11 +34,11 @@ from premask.masking.objectives._decoder import (
     DECODER_PARAMETERS,
     LENGTH_PARAMETERS,
     attention,
+    closes_rows,
     compile_decoder,
     end_id,
     gather_side,
     pad_id,
-    room_for_end,
 )
 from premask.masking.objectives._layout import Layout, has
 from premask.masking.threefry import REPLACE, words
@@ -66,7 +66,7 @@ SENTINEL_PARAMETERS: Mapping[str, Parameter] = {
     "append_eos": Parameter(
         default=True,
         kind=(bool,),
-        help="end targets with EOS, and inputs too where the row does not end with a special",
+        help="end targets with EOS, and inputs too where the tokenizer's template does not",
     ),
     **LENGTH_PARAMETERS,
     **DECODER_PARAMETERS,
@@ -81,7 +81,7 @@ class _Side:
     pad: int
     end: int | None
     width: Callable[[int], int]
-    explicit_width: bool
+    closes: bool  # whether a row that ends with text is closed
     final_sentinel: bool
     ranges: tuple[tuple[int, int], ...]
 
@@ -145,7 +145,7 @@ def _inputs(
     else:
         replacement = ordinary_id(words(key, length, REPLACE)[0], side.ranges)
         ids = where(noise.mask, replacement, ids)
-    return _gathered(ids, keep, side, length=length, ends=layout.open_end)
+    return _gathered(ids, keep, side, length=length, ends=layout.open_end & side.closes)
 
 
 def _targets(
@@ -155,7 +155,7 @@ def _targets(
     num_rows, length = rows.input_ids.shape
     ids, keep, ends = rows.input_ids, noise.mask, layout.lengths >= 0
     if side.style == "original":
-        keep, ends = layout.inside, layout.open_end
+        keep, ends = layout.inside, layout.open_end & side.closes
     elif side.style == "sentinels":
         ids = xp.stack([noise.sentinel, ids], -1).reshape(num_rows, 2 * length)
         keep = xp.stack([noise.opens, keep], -1).reshape(num_rows, 2 * length)
@@ -175,7 +175,6 @@ def _gathered(
         pad=side.pad,
         end=side.end,
         ends=ends,
-        asked=side.explicit_width,
     )
 
 
@@ -184,16 +183,17 @@ def _sides(
 ) -> tuple[_Side, _Side]:
     vocabulary, style = binding.vocabulary, parameters["targets"]
     end = end_id(vocabulary) if parameters["append_eos"] else None
+    closes = end is not None and closes_rows(vocabulary)
     final = bool(parameters["final_sentinel"])
 
     def input_width(length: int) -> int:
-        return int(parameters["input_length"] or length + room_for_end(vocabulary))
+        return int(parameters["input_length"] or length + closes)
 
     def target_width(length: int) -> int:
         if parameters["target_length"]:
             return int(parameters["target_length"])
         if style == "original":
-            return length + room_for_end(vocabulary) + final
+            return length + closes + final
         noise = law.max_noise(min(length, binding.max_length))
         # Specials inside a row may cut spans, so as many sentinels as there are may be used.
         runs = min(noise, len(vocabulary.sentinel_ids)) if style == "sentinels" else 0
@@ -201,18 +201,21 @@ def _sides(
 
     random = parameters["inputs"] == "random_tokens"
     ranges = replacement_ranges(vocabulary, "policy.inputs") if random else ()
-    common: dict[str, Any] = {"pad": pad_id(vocabulary), "end": end, "ranges": ranges}
+    common: dict[str, Any] = {
+        "pad": pad_id(vocabulary),
+        "end": end,
+        "ranges": ranges,
+        "closes": closes,
+    }
     source = _Side(
         style=parameters["inputs"],
         width=input_width,
-        explicit_width=parameters["input_length"] is not None,
         final_sentinel=False,
         **common,
     )
     target = _Side(
         style=style,
         width=target_width,
-        explicit_width=parameters["target_length"] is not None,
         final_sentinel=final,
         **common,
     )

@@ -71,7 +71,5 @@ OPERATION = Operation(
         ),
     },
     compile=compile_clm,
-    needs=lambda parameters: (
-        ("document_start",) if parameters["mask_first"] or parameters["reset_positions"] else ()
-    ),
+    needs=lambda _: (),  # every row has its documents marked
 )

@@ -31,12 +31,12 @@ from premask.masking.objectives._decoder import (
     DECODER_PARAMETERS,
     LENGTH_PARAMETERS,
     attention,
+    closes_rows,
     compile_decoder,
     end_id,
     gather_side,
     pad_id,
     require_mask,
-    room_for_end,
 )
 from premask.masking.objectives._layout import last_start, layout
 from premask.masking.objectives._sentences import sentence_starts
@@ -62,7 +62,7 @@ def compile_gap_sentences(parameters: Mapping[str, Any], binding: Binding) -> Ap
     """
     vocabulary, finish = binding.vocabulary, compile_decoder(parameters, binding)
     mask_id, pad, end = require_mask(vocabulary), pad_id(vocabulary), end_id(vocabulary)
-    limit = threshold(parameters["mask_share"])
+    limit, closes = threshold(parameters["mask_share"]), closes_rows(vocabulary)
     take = _compile_selection(parameters, binding)
     asked = parameters["input_length"], parameters["target_length"]
 
@@ -77,18 +77,17 @@ def compile_gap_sentences(parameters: Mapping[str, Any], binding: Binding) -> Ap
         masked = taken & gather(happens(corrupt, limit), begin)
         shown = xp.where(masked, mask_id, rows.input_ids)
         sides = (
-            (shown, where.inside & (~masked | starts), where.open_end),
-            (rows.input_ids, taken, where.lengths >= 0),
+            (shown, where.inside & (~masked | starts), where.open_end & closes),
+            (rows.input_ids, taken, ~where.open_end | closes),
         )
         (inputs, count), (targets, num_targets) = (
             gather_side(
                 ids,
                 keep,
-                width=width or length + room_for_end(vocabulary),
+                width=width or length + closes,
                 pad=pad,
                 end=end,
                 ends=ends,
-                asked=width is not None,
             )
             for (ids, keep, ends), width in zip(sides, asked, strict=True)
         )

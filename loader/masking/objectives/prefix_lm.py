@@ -21,6 +21,7 @@ from premask.masking._backend import (
     lookup,
     namespace,
     positions,
+    total,
 )
 from premask.masking._operation import Apply, Binding, Operation, Parameter
 from premask.masking._rows import PaddedRows
@@ -30,11 +31,11 @@ from premask.masking.objectives._decoder import (
     DECODER_PARAMETERS,
     LENGTH_PARAMETERS,
     attention,
+    closes_rows,
     compile_decoder,
     end_id,
     gather_side,
     pad_id,
-    room_for_end,
 )
 from premask.masking.objectives._layout import Layout, layout
 from premask.masking.threefry import ROW, words
@@ -91,20 +92,20 @@ def _encoder_decoder(
     vocabulary, finish = binding.vocabulary, compile_decoder(parameters, binding)
     pad, end = pad_id(vocabulary), end_id(vocabulary)
 
+    closes = closes_rows(vocabulary)
     input_length, target_length = parameters["input_length"], parameters["target_length"]
 
     def apply(rows: PaddedRows, key: Array) -> dict[str, Array]:
         where = layout(rows)
         prefix = _in_prefix(where, key, shortest)
-        width = rows.input_ids.shape[1] + room_for_end(vocabulary)
+        width = rows.input_ids.shape[1] + closes
         inputs, count = gather_side(
             rows.input_ids,
             prefix,
             width=input_length or width,
             pad=pad,
             end=end,
-            ends=(where.num_text > 0) | (where.lengths == 0),
-            asked=input_length is not None,
+            ends=(total(prefix) < where.lengths) | closes,
         )
         targets, num_targets = gather_side(
             rows.input_ids,
@@ -112,8 +113,7 @@ def _encoder_decoder(
             width=target_length or width,
             pad=pad,
             end=end,
-            ends=where.open_end,
-            asked=target_length is not None,
+            ends=where.open_end & closes,
         )
         return {
             "input_ids": inputs,

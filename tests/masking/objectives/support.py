@@ -165,22 +165,24 @@ def converted(rows: PaddedRows, backend: str) -> PaddedRows:
     )
 
 
-def jitted(apply: Apply, rows: PaddedRows, key: Any) -> dict[str, Any]:
-    """`apply` under `jax.jit`, on JAX rows."""
+def jitted(apply: Apply) -> Apply:
+    """`apply` under `jax.jit`; compiled once per shape of the rows."""
     import jax
 
     def traced(ids: Any, lengths: Any, bits: Any, keys: Any, tracks: Any, key: Any) -> Any:
-        return apply(
-            PaddedRows(
-                input_ids=ids, lengths=lengths, boundaries=bits, keys=keys, tracks=tracks
-            ),
-            key,
+        rows = PaddedRows(
+            input_ids=ids, lengths=lengths, boundaries=bits, keys=keys, tracks=tracks
         )
+        return apply(rows, key)
 
-    result: dict[str, Any] = jax.jit(traced)(
-        rows.input_ids, rows.lengths, rows.boundaries, rows.keys, dict(rows.tracks), key
-    )
-    return result
+    function = jax.jit(traced)
+
+    def run_compiled(rows: PaddedRows, key: Any) -> dict[str, Any]:
+        columns = (rows.input_ids, rows.lengths, rows.boundaries, rows.keys)
+        result: dict[str, Any] = function(*columns, dict(rows.tracks), key)
+        return result
+
+    return run_compiled
 
 
 def assert_equal(found: Mapping[str, Any], expected: Mapping[str, Any], context: str) -> None:

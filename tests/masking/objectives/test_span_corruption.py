@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -53,7 +54,7 @@ def masked(
     """Inputs and targets of a row of text under a mask written as T and F."""
     rows = make_rows([ids], [[WORD] * len(ids)])
     values = parameters(OPERATION, **({"rate": 0.9} | changes))
-    bound = binding(len(ids), vocabulary)
+    bound = binding(len(ids), dataclasses.replace(vocabulary, suffix_ids=()))
     corrupt = compile_sentinels(values, bound, noise_law(values, bound))
     noise = np.array([[letter == "T" for letter in mask]])
     result = corrupt(rows, layout(rows), noise, keys_of(rows))
@@ -129,7 +130,7 @@ def test_random_tokens_are_ordinary_ids_in_the_places_of_noise() -> None:
 def test_nine_tokens_at_rate_55_give_the_published_shapes() -> None:
     assert noise_counts(9, 0.55, 1.5) == (5, 3)
     apply = compiled(OPERATION, rate=0.55, mean_span=1.5)
-    out = run(apply, text_rows(9, 50))
+    out = run(apply, text_rows(9, 50, suffix=1))
     assert (out["attention_mask"].sum(-1) == 8).all()  # four kept, three sentinels, EOS
     assert ((out["labels"] != -100).sum(-1) == 9).all()  # five hidden, three sentinels, EOS
 
@@ -230,9 +231,21 @@ def test_interleaving_inputs_and_targets_restores_every_row() -> None:
             row = rows.input_ids[i, :length].tolist()
             inputs = unpadded(out["input_ids"][i], out["attention_mask"][i])
             restored = restore_spans(inputs, target_ids(out["labels"][i]), VOCABULARY)
-            closed = length and rows.boundaries[i, length - 1] & SPECIAL
-            full = out["attention_mask"][i].sum() == out["input_ids"].shape[1]
-            assert restored == (row if closed or full else [*row, EOS])
+            assert restored == row
+
+
+def test_rows_are_closed_with_eos_where_the_template_does_not() -> None:
+    bare = dataclasses.replace(VOCABULARY, prefix_ids=(), suffix_ids=())
+    rows = make_rows([[], [7], [7, 8], [7, EOS]], [[], [WORD], [WORD] * 2, [WORD, SPECIAL]])
+    out = run(compiled(OPERATION, binding(vocabulary=bare)), rows)
+    shown = [
+        unpadded(ids, seen)
+        for ids, seen in zip(out["input_ids"], out["attention_mask"], strict=True)
+    ]
+    assert shown[:2] == [[EOS], [7, EOS]]
+    assert shown[2] in ([7, FIRST_SENTINEL, EOS], [FIRST_SENTINEL, 8, EOS])
+    assert shown[3] == [7, EOS]
+    assert target_ids(out["labels"][0]) == target_ids(out["labels"][1]) == [EOS]
 
 
 def test_specials_are_never_noise_and_stay_in_the_inputs() -> None:
