@@ -104,8 +104,8 @@ def _record(work: BuildWork, task: UnitTask, result: UnitResult, file: str) -> U
         shard=entry,
         documents_read=ledger.documents_read,
         documents_rejected=len(ledger.rejected),
-        reasons=reasons,
-        counters=ledger.counters,
+        reasons=dict(reasons),  # `asdict` copies a Counter wrongly
+        counters=dict(ledger.counters),
     )
 
 
