@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,12 @@ from premask.schemas.records import DOCUMENTS
 from premask.schemas.shard import row_schema, shard_metadata
 from premask.schemas.unit import Ledger, Unit
 from premask.stages.arrange import Layout, arrange
-from premask.stages.clean import clean
+from premask.stages.clean import clean_documents
 from premask.stages.compose import Batches, Clock, Stage, compose
 from premask.stages.count import Counter, Counts
 from premask.stages.read import read_unit
 from premask.stages.row_identity import RowIdentity
-from premask.stages.strip import strip
+from premask.stages.strip import strip_wikitext
 from premask.stages.tokenize import tokenize, tokens_schema, tracks_of
 from premask.stages.tokenizer import LoadedTokenizer, load_tokenizer
 from premask.stages.write import WrittenShard, write_shard
@@ -37,6 +38,7 @@ from premask.stages.write import WrittenShard, write_shard
 if TYPE_CHECKING:
     from premask.stages.annotate import Annotator
 
+_DOCUMENT = frozenset(DOCUMENTS.names)
 _WORDS = ("annotated_word_starts", "annotated_word_ends")
 _ANNOTATION_COLUMNS = {
     "sentences": ("sentence_starts",),
@@ -145,47 +147,57 @@ def build_chain(
     workbench: Workbench, unit: Unit, ledger: Ledger, counter: Counter
 ) -> list[Stage]:
     """The stages of a unit, from reading to counted rows."""
-    job, tokenizer = workbench.job, workbench.tokenizer
+    return [
+        *_document_stages(workbench, unit, ledger),
+        *_token_stages(workbench, unit, ledger, counter),
+    ]
+
+
+def _document_stages(workbench: Workbench, unit: Unit, ledger: Ledger) -> list[Stage]:
+    job, annotator = workbench.job, workbench.annotator
+    strip_batches, clean_batches = strip_wikitext(), clean_documents(job.clean)
     source = job.sources[unit.source]
-    documents = frozenset(DOCUMENTS.names)
+
+    def stage(name: str, run: Callable[[Batches], Batches]) -> Stage:
+        takes = frozenset() if name == "read" else _DOCUMENT
+        return Stage(name=name, takes=takes, gives=_DOCUMENT, run=run)
+
+    chain = [stage("read", lambda _: read_unit(unit, source, ledger))]
+    if unit.format == "mediawiki":
+        chain.append(stage("strip", lambda x: strip_batches(x, ledger)))
+    chain.append(stage("clean", lambda x: clean_batches(x, ledger)))
+    if annotator is not None:
+        annotate = stage("annotate", lambda x: annotator(x, ledger))
+        columns = annotate.gives.union(annotation_columns(job.annotate))
+        chain.append(replace(annotate, gives=columns))
+    return chain
+
+
+def _token_stages(
+    workbench: Workbench, unit: Unit, ledger: Ledger, counter: Counter
+) -> list[Stage]:
+    job, tokenizer = workbench.job, workbench.tokenizer
     annotations = annotation_columns(job.annotate)
     tracks = tracks_of(annotations)
     tokens = frozenset(tokens_schema(tracks).names)
     rows = frozenset(row_schema(tokenizer.vocabulary.size, tracks).names)
-    identity = RowIdentity(job_seed=job.seed, unit_name=unit.name, unit_start=unit.start)
-
-    def stage(
-        name: str,
-        takes: frozenset[str],
-        gives: frozenset[str],
-        run: Callable[[Batches], Batches],
-    ) -> Stage:
-        return Stage(name=name, takes=takes, gives=gives, run=run)
-
-    chain = [stage("read", frozenset(), documents, lambda _: read_unit(unit, source, ledger))]
-    if unit.format == "mediawiki":
-        chain.append(stage("strip", documents, documents, lambda x: strip(x, ledger)))
-    chain.append(stage("clean", documents, documents, lambda x: clean(x, job.clean, ledger)))
-    annotated = documents | frozenset(annotations)
-    if (annotator := workbench.annotator) is not None:
-        chain.append(stage("annotate", documents, annotated, lambda x: annotator(x, ledger)))
+    cut = partial(
+        arrange,
+        rows=job.rows,
+        vocabulary=tokenizer.vocabulary,
+        identity=RowIdentity(job_seed=job.seed, unit_name=unit.name, unit_start=unit.start),
+        ledger=ledger,
+    )
     return [
-        *chain,
-        stage("tokenize", annotated, tokens, lambda x: tokenize(x, tokenizer, ledger)),
-        stage("count documents", tokens, tokens, counter.tap_tokens),
-        stage(
-            "arrange",
-            tokens,
-            rows,
-            lambda x: arrange(
-                x,
-                rows=job.rows,
-                vocabulary=tokenizer.vocabulary,
-                identity=identity,
-                ledger=ledger,
-            ),
+        Stage(
+            name="tokenize",
+            takes=_DOCUMENT.union(annotations),
+            gives=tokens,
+            run=lambda x: tokenize(x, tokenizer, ledger),
         ),
-        stage("count rows", rows, rows, counter.tap_rows),
+        Stage(name="count documents", takes=tokens, gives=tokens, run=counter.tap_tokens),
+        Stage(name="arrange", takes=tokens, gives=rows, run=cut),
+        Stage(name="count rows", takes=rows, gives=rows, run=counter.tap_rows),
     ]
 
 

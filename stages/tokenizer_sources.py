@@ -271,12 +271,17 @@ def _byte_level_specials(
     if not set(_ROBERTA_SPECIALS) <= ids.keys():
         names = tuple(name for name in ("<|endoftext|>",) if name in ids)
         return {"added_tokens": _added(ids, names), "post_processor": dict(byte_level)}
-    roberta = {
+    roberta = roberta_template(ids, add_prefix_space=byte_level["add_prefix_space"])
+    added = _added(ids, _ROBERTA_SPECIALS, eats_space="<mask>")
+    return {"added_tokens": added, "post_processor": roberta}
+
+
+def roberta_template(ids: Mapping[str, int], *, add_prefix_space: bool) -> dict[str, Any]:
+    """RoBERTa's post-processor: ``<s> A </s>``, and ``</s> B </s>`` for a second text."""
+    return {
         "type": "RobertaProcessing",
         "sep": ["</s>", ids["</s>"]],
         "cls": ["<s>", ids["<s>"]],
         "trim_offsets": True,
-        "add_prefix_space": byte_level["add_prefix_space"],
+        "add_prefix_space": add_prefix_space,
     }
-    added = _added(ids, _ROBERTA_SPECIALS, eats_space="<mask>")
-    return {"added_tokens": added, "post_processor": roberta}
