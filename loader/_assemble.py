@@ -6,13 +6,13 @@ they cannot differ. It holds no state that a batch could change, and it can be p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from premask._devices import Backend, check_backend, to_device, to_output, widen
 from premask._errors import RequestError
-from premask._format import BOUNDARIES, IGNORE_LABEL, INPUT_IDS, LABELS, TRACKS
+from premask._format import BOUNDARIES, IGNORE_LABEL, INPUT_IDS, LABELS, SEED, TRACKS
+from premask.manifest import Manifest
 from premask.masking._backend import Array
 from premask.masking._operation import Binding
 from premask.masking._rows import PaddedRows
@@ -108,20 +108,26 @@ class Assembler:
         names = [name for name in rows.lists if name != BOUNDARIES and name not in TRACKS]
         batch: dict[str, Array] = {}
         for name in names:
-            values, lengths = rows.lists[name], rows.lengths[name]
-            padded = np.full(
-                (len(rows), self._width(values.shape[1])), self._filler(name), values.dtype
-            )
-            padded[:, : values.shape[1]] = values
-            padded[np.arange(padded.shape[1]) >= lengths[:, None]] = self._filler(name)
+            padded = self._filled(rows.lists[name], rows.lengths[name], self._filler(name))
             moved = to_device(padded, self._backend, self._device)
             batch[name] = widen(moved, padded.dtype)
         if ATTENTION_MASK not in batch:
-            width = batch[INPUT_IDS].shape[1]
-            mask = np.arange(width) < rows.lengths[INPUT_IDS][:, None]
-            moved = to_device(mask.astype(np.int32), self._backend, self._device)
-            batch[ATTENTION_MASK] = moved
+            lengths = rows.lengths[INPUT_IDS]
+            ones = np.ones(rows.lists[INPUT_IDS].shape, np.int32)
+            mask = self._filled(ones, lengths, 0)
+            batch[ATTENTION_MASK] = to_device(mask, self._backend, self._device)
         return batch
+
+    def _filled(self, values: np.ndarray, lengths: np.ndarray, filler: int) -> np.ndarray:
+        """`values` on the width of the batch, with `filler` after each row."""
+        width = self._width(values.shape[1])
+        if width != values.shape[1]:
+            wide = np.zeros((len(values), width), values.dtype)
+            wide[:, : values.shape[1]] = values
+            values = wide
+        if len(values) and int(lengths.min()) < width:
+            values[np.arange(width) >= lengths[:, None]] = filler
+        return values
 
     def _width(self, longest: int) -> int:
         width = max(longest, self._length or 0)
@@ -132,6 +138,24 @@ class Assembler:
             return IGNORE_LABEL
         is_ids = column.endswith(INPUT_IDS)  # decoder_input_ids, too
         return (self._binding.vocabulary.pad_id or 0) if is_ids else 0
+
+
+def columns_of(policy: Policy | None, manifest: Manifest) -> tuple[str, ...] | None:
+    """The columns that a batch is made of; None is all of them.
+
+    Raises:
+        RequestError: a policy is to be applied to rows that are masked already.
+    """
+    if manifest.mode == "static":
+        if policy is not None:
+            raise RequestError(
+                f"the set is static, its rows are masked already, so policy {policy.name!r} "
+                "cannot be applied; leave the policy out, or open the dynamic set"
+            )
+        return None
+    if policy is None:
+        return (INPUT_IDS,)
+    return (INPUT_IDS, BOUNDARIES, SEED, *(name for name in TRACKS if name in policy.needs))
 
 
 def _make(
@@ -147,8 +171,3 @@ def _make(
     return Assembler(
         policy, binding, backend=backend, device=device, pad_to=pad_to, audit=audit
     )
-
-
-def batch_rows(batch: Mapping[str, Array]) -> int:
-    """How many rows a batch has."""
-    return int(batch[INPUT_IDS].shape[0])

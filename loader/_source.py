@@ -18,7 +18,7 @@ from premask.shards import ShardSet
 from premask.split import Split
 
 # Rows that are located at once: enough to make the arithmetic free, few enough to stay cheap.
-_LOCATED_ROWS = 4096
+_LOCATED_ROWS = 8192
 
 Span = tuple[int, int]
 Epochs = int | np.ndarray
@@ -57,6 +57,7 @@ class SetSource:
         shards: the set.
         seed, shuffle, block_rows, window: see `premask.order.RowOrder`.
         split: the rows that take part; None is all of them.
+        columns: the columns that are read; None is all of them.
     """
 
     shards: ShardSet
@@ -65,6 +66,7 @@ class SetSource:
     block_rows: int = BLOCK_ROWS
     window: int = WINDOW
     split: Split | None = None
+    columns: tuple[str, ...] | None = None
 
     @property
     def num_rows(self) -> int:
@@ -86,17 +88,17 @@ class SetSource:
         return (index if self.split is None else self.split(index)), epoch
 
     def fetch(self, row_ids: np.ndarray) -> Rows:
-        return self.shards.rows(row_ids)
+        return self.shards.rows(row_ids, columns=self.columns)
 
     def stream(self, epoch: int, spans: Iterable[Span]) -> Iterator[tuple[Rows, Epochs]]:
         for group in _groups(spans):
             positions = np.concatenate([np.arange(first, last) for first, last in group])
             rows, epochs = self.row_ids(epoch, positions)
-            table, located = self.shards.locate(rows)
+            read = self.shards.located(rows, self.columns)
             begin = 0
             for first, last in group:
                 end = begin + last - first
-                yield self.shards.gather(table, located[begin:end]), epochs
+                yield read(begin, end), epochs
                 begin = end
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from premask._errors import FormatError
@@ -29,32 +30,48 @@ class _Column:
     limit_K: np.ndarray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Located:
-    """Rows and where they lie; slicing it is cheap, so locate many and gather few at a time.
+class Extents(NamedTuple):
+    """Where the rows of one list column lie. A tuple, because making one must cost nothing.
+
+    Attributes:
+        starts, lengths, limits: int64 ``[B]``: first element, number of elements, first
+            element that may not be read.
+        uniform: the length that all rows share, -1 where they differ or it is not known.
+        safe: whether the longest of the rows may be read from every start.
+    """
+
+    starts: np.ndarray
+    lengths: np.ndarray
+    limits: np.ndarray
+    uniform: int
+    safe: bool
+
+
+class Located(NamedTuple):
+    """Rows and where they lie. `part` is cheap, so locate many and gather a few at a time.
 
     Attributes:
         rows: int64 ``[B]``, row numbers of the set.
-        starts, lengths, limits: by list column, int64 ``[B]``: first element, number of
-            elements, first element that may not be read.
         batches, places: int64 ``[B]``: record batch, and row within it.
+        extents: by list column.
     """
 
     rows: np.ndarray
     batches: np.ndarray
     places: np.ndarray
-    starts: Mapping[str, np.ndarray]
-    lengths: Mapping[str, np.ndarray]
-    limits: Mapping[str, np.ndarray]
+    extents: Mapping[str, Extents]
 
-    def __getitem__(self, part: slice) -> Located:
+    def part(self, first: int, last: int) -> Located:
+        """The rows ``first .. last-1`` of these."""
+        cut = slice(first, last)
         return Located(
-            rows=self.rows[part],
-            batches=self.batches[part],
-            places=self.places[part],
-            starts={name: x[part] for name, x in self.starts.items()},
-            lengths={name: x[part] for name, x in self.lengths.items()},
-            limits={name: x[part] for name, x in self.limits.items()},
+            self.rows[cut],
+            self.batches[cut],
+            self.places[cut],
+            {
+                name: Extents(x.starts[cut], x.lengths[cut], x.limits[cut], x.uniform, x.safe)
+                for name, x in self.extents.items()
+            },
         )
 
 
@@ -109,59 +126,49 @@ class Table:
             limit_K=self._region.index(addresses[:, 2], layout.dtype),
         )
 
-    def locate(self, rows: np.ndarray) -> Located:
-        """Where `rows` (int64 ``[B]``, all in open shards) lie."""
+    def locate(self, rows: np.ndarray, lists: Iterable[str]) -> Located:
+        """Where `rows` (int64 ``[B]``, all in open shards) lie, in the columns `lists`."""
         batches = np.searchsorted(self._first_K, rows, side="right") - 1
         places = rows - self._first_K[batches]
-        starts, lengths, limits = {}, {}, {}
-        for name, column in self._columns.items():
-            if column.layout.kind == LIST:
-                at = column.offsets_K[batches] + places
-                start = self._offsets[at].astype(np.int64)
-                lengths[name] = self._offsets[at + 1] - start
-                starts[name] = column.values_K[batches] + start
-                limits[name] = column.limit_K[batches]
-        return Located(
-            rows=rows,
-            batches=batches,
-            places=places,
-            starts=starts,
-            lengths=lengths,
-            limits=limits,
-        )
+        extents = {name: self._extents(name, batches, places) for name in lists}
+        return Located(rows, batches, places, extents)
+
+    def _extents(self, name: str, batches: np.ndarray, places: np.ndarray) -> Extents:
+        column = self._columns[name]
+        at = column.offsets_K[batches] + places
+        start = self._offsets[at].astype(np.int64)
+        lengths = self._offsets[at + 1] - start
+        starts, limits = column.values_K[batches] + start, column.limit_K[batches]
+        longest, shortest = int(lengths.max(initial=0)), int(lengths.min(initial=1 << 31))
+        uniform = longest if longest == shortest else -1
+        safe = bool((starts + longest <= limits).all())
+        return Extents(starts, lengths, limits, uniform, safe)
 
     def lists(self, name: str, located: Located) -> np.ndarray:
         """One list column of the rows: ``[B, W]`` in its stored type, zeros after each row."""
-        starts, lengths = located.starts[name], located.lengths[name]
-        width = int(lengths.max(initial=0))
+        found = located.extents[name]
+        width = found.uniform if found.uniform >= 0 else int(found.lengths.max(initial=0))
         dtype = self._columns[name].layout.dtype
         if width == 0:
-            return np.zeros((len(starts), 0), dtype)
-        late = starts + width > located.limits[name]
-        if late.any():
-            values = self._late(dtype, starts, lengths, late, width)
+            return np.zeros((len(found.starts), 0), dtype)
+        if found.safe:
+            values: np.ndarray = self._window(dtype, width)[found.starts]
         else:
-            values = self._window(dtype, width)[starts]
-        if int(lengths.min()) < width:
-            values[np.arange(width) >= lengths[:, None]] = 0
+            values = self._near_the_end(dtype, found, width)
+        if found.uniform < 0:
+            values[np.arange(width) >= found.lengths[:, None]] = 0
         return values
 
-    def _late(
-        self,
-        dtype: np.dtype,
-        starts: np.ndarray,
-        lengths: np.ndarray,
-        late: np.ndarray,
-        width: int,
-    ) -> np.ndarray:
-        """As `lists`, where a window on some row would pass the end of what is mapped."""
-        values = np.zeros((len(starts), width), dtype)
+    def _near_the_end(self, dtype: np.dtype, found: Extents, width: int) -> np.ndarray:
+        """As `lists`, where a window on some rows would pass the end of what is mapped."""
+        values = np.zeros((len(found.starts), width), dtype)
+        late = found.starts + width > found.limits
         if not late.all():
-            values[~late] = self._window(dtype, width)[starts[~late]]
+            values[~late] = self._window(dtype, width)[found.starts[~late]]
         elements = self._region.elements(dtype)
         for row in np.flatnonzero(late):
-            length = int(lengths[row])
-            values[row, :length] = elements[starts[row] : starts[row] + length]
+            start, length = found.starts[row], found.lengths[row]
+            values[row, :length] = elements[start : start + length]
         return values
 
     def numbers(self, name: str, located: Located) -> np.ndarray:

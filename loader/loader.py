@@ -12,16 +12,16 @@ matrix; memory does not grow with the set.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from premask._assemble import Assembler, PadTo
+from premask._assemble import Assembler, PadTo, columns_of
 from premask._devices import Backend, check_backend
 from premask._errors import RequestError
 from premask._prefetch import prefetched
 from premask._ranks import rank_and_world
-from premask._source import SetSource, Source
+from premask._source import SetSource, Source, Span
 from premask._spans import Spans
 from premask._streams import copied_ahead, handed_over
 from premask.masking._backend import Array
@@ -89,8 +89,10 @@ class Loader:
         audit: bool = False,
     ) -> None:
         check_backend(backend, device)
+        made = None if policy is None else make_policy(policy)
         self._source = as_source(
             shards,
+            policy=made,
             seed=seed,
             shuffle=shuffle,
             block_rows=block_rows,
@@ -107,7 +109,7 @@ class Loader:
             drop_last=drop_last,
         )
         self._assemble = Assembler(
-            None if policy is None else make_policy(policy),
+            made,
             self._source.binding,
             backend=backend,
             device=device,
@@ -115,12 +117,13 @@ class Loader:
             audit=audit,
         )
         self._seed = seed
-        on_cuda = backend == "torch" and str(device).startswith("cuda")
-        self._cuda_device = device if on_cuda else None
-        self._prefetch = (2 if on_cuda else 0) if prefetch is None else prefetch
+        self.backend = backend
+        self.on_cuda = backend == "torch" and str(device).startswith("cuda")
+        self._cuda_device = device if self.on_cuda else None
+        self._prefetch = (2 if self.on_cuda else 0) if prefetch is None else prefetch
         self._epoch = operator.index(epoch)
         self._consumed = 0
-        self._resume_at = 0
+        self._resume_at = self._start = 0
 
     @property
     def epoch(self) -> int:
@@ -132,26 +135,51 @@ class Loader:
         """Rows per batch of this rank."""
         return self._spans.batch_size
 
+    @property
+    def num_rows(self) -> int:
+        """Rows of an epoch, over all ranks."""
+        return self._spans.num_rows
+
+    @property
+    def rank(self) -> int:
+        """Which part of each global batch is this one's."""
+        return self._spans.rank
+
+    @property
+    def world_size(self) -> int:
+        """How many ranks share a global batch."""
+        return self._spans.world_size
+
     def __len__(self) -> int:
         """Batches of a whole epoch; the same on every rank."""
         return self._spans.count()
 
     def __iter__(self) -> Iterator[Batch]:
-        self._consumed = start = self._resume_at
-        self._resume_at = 0
-        return self._iterate(self._epoch, start)
-
-    def _iterate(self, epoch: int, start: int) -> Iterator[Batch]:
-        batches = self._produce(epoch, start)
+        epoch, spans = self.take_spans()
+        batches = self._produce(epoch, spans)
         if self._prefetch:
-            batches = prefetched(copied_ahead(batches, self._cuda_device), depth=self._prefetch)
-        for index, batch in enumerate(batches):
-            self._consumed = self._spans.end(index, start)
-            yield handed_over(batch, self._cuda_device) if self._prefetch else batch
-        self._epoch, self._consumed = epoch + 1, 0
+            ahead = prefetched(copied_ahead(batches, self._cuda_device), depth=self._prefetch)
+            batches = (handed_over(batch, self._cuda_device) for batch in ahead)
+        return self.counted(batches)
 
-    def _produce(self, epoch: int, start: int) -> Iterator[Batch]:
-        spans = (self._spans.span(k, start) for k in range(self._spans.count(start)))
+    def take_spans(self) -> tuple[int, Iterator[Span]]:
+        """Begins an iteration: its epoch, and the positions of each of its batches."""
+        epoch, start = self._epoch, self._resume_at
+        self._start = self._consumed = start
+        count = self._spans.count(start)
+        return epoch, (self._spans.span(index, start) for index in range(count))
+
+    def counted(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Passes the batches of an iteration on and keeps the state; then the next epoch."""
+        return self._count(batches, self._epoch, self._start)
+
+    def _count(self, batches: Iterable[Batch], epoch: int, start: int) -> Iterator[Batch]:
+        for index, batch in enumerate(batches):
+            self._consumed, self._resume_at = self._spans.end(index, start), 0
+            yield batch
+        self._epoch, self._consumed, self._resume_at = epoch + 1, 0, 0
+
+    def _produce(self, epoch: int, spans: Iterable[Span]) -> Iterator[Batch]:
         for rows, epochs in self._source.stream(epoch, spans):
             yield self._assemble(rows, epochs)
 
@@ -159,9 +187,11 @@ class Loader:
         """Batch `index` of this rank in the current epoch, without touching the iteration."""
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of an epoch of {len(self)} batches")
-        span = self._spans.span(index)
-        rows, epochs = next(iter(self._source.stream(self._epoch, [span])))
-        return self._assemble(rows, epochs)
+        return self.at(self._epoch, *self._spans.span(index))
+
+    def at(self, epoch: int, first: int, last: int) -> Batch:
+        """The rows at the positions ``[first, last)`` of `epoch`, as a batch."""
+        return next(self._produce(epoch, [(first, last)]))
 
     def set_epoch(self, epoch: int) -> None:
         """Goes to the start of `epoch`; stays where it is if that is the current one."""
@@ -208,6 +238,7 @@ class Loader:
 def as_source(
     shards: ShardSet | Source | str | Path,
     *,
+    policy: Policy | None,
     seed: int,
     shuffle: Shuffle,
     block_rows: int,
@@ -226,5 +257,6 @@ def as_source(
         shuffle=shuffle,
         block_rows=block_rows,
         window=window,
+        columns=columns_of(policy, shards.manifest),
         split=Split(shards, holdout=holdout, part=part) if holdout else None,
     )

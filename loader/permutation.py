@@ -73,28 +73,29 @@ class Permutation:
         return found.astype(np.int64).reshape(numbers.shape)
 
     def _forward(self, numbers: np.ndarray) -> np.ndarray:
-        sides = [np.uint64(self._width), np.uint64(self._height)]
-        row, column = np.divmod(numbers, sides[0])
-        halves = [column, row]
+        halves, sides = self._split(numbers)
         for round_, key in enumerate(self._keys):
             turn = round_ % 2
-            side = sides[turn]
-            moved = halves[turn] + _hash_below(halves[1 - turn], key, side)
-            halves[turn] = np.where(moved >= side, moved - side, moved)
-        return halves[1] * sides[0] + halves[0]
+            halves[turn] += _hash_below(halves[1 - turn], key, sides[turn])
+            halves[turn] -= sides[turn] * (halves[turn] >= sides[turn])
+        joined: np.ndarray = halves[1] * sides[0] + halves[0]
+        return joined
 
     def _backward(self, numbers: np.ndarray) -> np.ndarray:
-        sides = [np.uint64(self._width), np.uint64(self._height)]
-        row, column = np.divmod(numbers, sides[0])
-        halves = [column, row]
+        halves, sides = self._split(numbers)
         for round_ in reversed(range(ROUNDS)):
             turn = round_ % 2
-            side = sides[turn]
-            moved = (
-                halves[turn] + side - _hash_below(halves[1 - turn], self._keys[round_], side)
-            )
-            halves[turn] = np.where(moved >= side, moved - side, moved)
-        return halves[1] * sides[0] + halves[0]
+            key = self._keys[round_]
+            halves[turn] += sides[turn] - _hash_below(halves[1 - turn], key, sides[turn])
+            halves[turn] -= sides[turn] * (halves[turn] >= sides[turn])
+        joined: np.ndarray = halves[1] * sides[0] + halves[0]
+        return joined
+
+    def _split(self, numbers: np.ndarray) -> tuple[list[np.ndarray], list[np.uint64]]:
+        """Columns and rows of `numbers` on the grid, and its sides; all uint64."""
+        width = np.uint64(self._width)
+        row = numbers // width
+        return [numbers - row * width, row], [width, np.uint64(self._height)]
 
     @cached_property
     def _keys(self) -> np.ndarray:
@@ -127,10 +128,13 @@ def _word(value: int) -> np.ndarray:
 
 def _hash_below(numbers: np.ndarray, key: np.uint32, side: np.uint64) -> np.ndarray:
     """A keyed hash of `numbers` (below 2**32) that is below `side`; uint64."""
-    x = numbers.astype(np.uint32) ^ key
+    x = numbers.astype(np.uint32)
+    x ^= key
     x ^= x >> np.uint32(16)
     x *= np.uint32(0x7FEB352D)
     x ^= x >> np.uint32(15)
     x *= np.uint32(0x846CA68B)
     x ^= x >> np.uint32(16)
-    return (x.astype(np.uint64) * side) >> np.uint64(32)
+    product = x * side  # uint64, below 2**63
+    product >>= np.uint64(32)
+    return product

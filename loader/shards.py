@@ -11,7 +11,8 @@ A `ShardSet` may be used from threads, forked, and pickled (it then opens itself
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -20,12 +21,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from premask._errors import FormatError
-from premask._files import Directory, Files, sha256_of
+from premask._files import Directory, Files
 from premask._format import DOCUMENT_ID, MANIFEST_FILE
+from premask._integrity import check_digests, check_sizes
 from premask._remote import Cached, is_url
 from premask._shard_file import OpenShard, open_shard
 from premask._side_tables import read_tables
-from premask._table import Located, Table
+from premask._table import Table
 from premask.manifest import Manifest
 from premask.masking._operation import Binding
 from premask.masking._rows import Vocabulary
@@ -61,36 +63,12 @@ def open_shards(
     )
     location = f"{files.location}/{MANIFEST_FILE}"
     manifest = Manifest.from_bytes(files.read(MANIFEST_FILE), location=location)
-    _check_sizes(files, manifest)
+    check_sizes(files, manifest)
     shards = ShardSet(files, manifest, cache_bytes=cache_bytes)
     if verify:
-        _check_digests(files, manifest)
+        check_digests(files, manifest)
     shards._open_all(decode=verify)
     return shards
-
-
-def _check_sizes(files: Files, manifest: Manifest) -> None:
-    for shard, size in zip(manifest.shards, files.sizes(manifest.shards), strict=True):
-        location = f"{files.location}/{shard.file}"
-        if size is None:
-            raise FormatError("the shard is missing", location=location)
-        if size != shard.num_bytes:
-            raise FormatError(
-                f"the shard has {size} bytes; the manifest says {shard.num_bytes}; copy or "
-                "build the set again",
-                location=location,
-            )
-
-
-def _check_digests(files: Files, manifest: Manifest) -> None:
-    for shard in manifest.shards:
-        digest = sha256_of(files.fetch(shard))
-        if digest != shard.sha256:
-            raise FormatError(
-                f"the shard has SHA-256 {digest}; the manifest says {shard.sha256}; copy or "
-                "build the set again",
-                location=f"{files.location}/{shard.file}",
-            )
 
 
 class ShardSet:
@@ -186,11 +164,18 @@ class ShardSet:
             value[DOCUMENT_ID] = rows.document_ids[0]
         return value
 
-    def rows(self, index: npt.ArrayLike | slice, *, document_ids: bool = False) -> Rows:
+    def rows(
+        self,
+        index: npt.ArrayLike | slice,
+        *,
+        columns: Sequence[str] | None = None,
+        document_ids: bool = False,
+    ) -> Rows:
         """The rows with the numbers `index`, in that order.
 
         Args:
             index: integers in ``[0, len)``, or a slice.
+            columns: the columns to read; None reads all but the text.
             document_ids: also decode the documents' ids (one Python string per row).
 
         Raises:
@@ -202,29 +187,48 @@ class ShardSet:
         rows = np.asarray(index, np.int64).reshape(-1)
         if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(self):
             raise IndexError(f"rows {rows.min()} to {rows.max()} of a set of {len(self)} rows")
-        table, located = self.locate(rows)
-        return self.gather(table, located, document_ids=document_ids)
+        found = self.located(rows, columns)(0, len(rows))
+        if document_ids and DOCUMENT_ID in self.manifest.columns:
+            table = self._table_for(rows)
+            found = replace(
+                found, document_ids=table.texts(DOCUMENT_ID, table.locate(rows, ()))
+            )
+        return found
 
-    def locate(self, rows: np.ndarray) -> tuple[Table, Located]:
-        """Where `rows` (int64 ``[B]``, in range) lie; `gather` copies any slice of them."""
-        if self._complete:
-            return self._table, self._table.locate(rows)
-        shards = np.unique(np.searchsorted(self._first_S, rows, side="right") - 1)
-        table = self._table_with(shards.tolist())
-        return table, table.locate(rows)
+    def located(
+        self, rows: np.ndarray, columns: Sequence[str] | None = None
+    ) -> Callable[[int, int], Rows]:
+        """Finds `rows` (int64 ``[N]``, in range) all at once, to read a few at a time.
 
-    def gather(self, table: Table, located: Located, *, document_ids: bool = False) -> Rows:
-        """Copies rows out of the mapping: one indexing call per column."""
+        Returns:
+            A function of (first, last) that copies ``rows[first:last]`` out of the mapping,
+            with one indexing call per column.
+        """
+        table = self._table_for(rows)
         lists, numbers = table.lists_and_numbers
-        has_ids = document_ids and DOCUMENT_ID in self.manifest.columns
-        return Rows(
-            lists={name: table.lists(name, located) for name in lists},
-            lengths=located.lengths,
-            numbers={name: table.numbers(name, located) for name in numbers},
-            row_ids=located.rows,
-            binding=self.binding,
-            document_ids=table.texts(DOCUMENT_ID, located) if has_ids else None,
-        )
+        if columns is not None:
+            lists = tuple(name for name in lists if name in columns)
+            numbers = tuple(name for name in numbers if name in columns)
+        located = table.locate(rows, lists)
+        binding = self.binding
+
+        def read(first: int, last: int) -> Rows:
+            part = located.part(first, last)
+            return Rows(
+                lists={name: table.lists(name, part) for name in lists},
+                lengths={name: x.lengths for name, x in part.extents.items()},
+                numbers={name: table.numbers(name, part) for name in numbers},
+                row_ids=part.rows,
+                binding=binding,
+            )
+
+        return read
+
+    def _table_for(self, rows: np.ndarray) -> Table:
+        if self._complete:
+            return self._table
+        shards = np.unique(np.searchsorted(self._first_S, rows, side="right") - 1)
+        return self._table_with(shards.tolist())
 
     def _open_all(self, *, decode: bool) -> None:
         """Opens every shard of a local set; one that is not mapped only where `decode`."""

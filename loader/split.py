@@ -80,5 +80,4 @@ def _chunks(num_rows: int) -> list[np.ndarray]:
 
 
 def _seeds(shards: ShardSet, rows: np.ndarray) -> np.ndarray:
-    table, located = shards.locate(rows)
-    return table.numbers(SEED, located)
+    return shards.rows(rows, columns=[SEED]).seed
