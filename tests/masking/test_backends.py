@@ -16,7 +16,9 @@ from premask.masking.presets import PRESETS
 from tests.masking.batches import BINDING, assert_same, on, pick, random_rows, widen
 
 STRATEGIES = sorted(
-    name for name, preset in PRESETS.items() if preset.operation.startswith("mask_") or preset.operation in COMPOSITES
+    name
+    for name, preset in PRESETS.items()
+    if preset.operation.startswith("mask_") or preset.operation in COMPOSITES
 )
 
 
