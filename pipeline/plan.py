@@ -80,7 +80,7 @@ def make_plan(job: Job) -> Plan:
     workbench = Workbench.open(job, load_annotator=False)
     annotator = _annotator(job)
     units = tuple(_all_units(job))
-    if not any(unit.num_bytes or unit.end > unit.start or not unit.size for unit in units):
+    if all(map(_is_empty, units)):
         raise RequestError(
             "the input is empty: no file holds a single byte; give other sources",
             location="sources",
@@ -100,6 +100,12 @@ def make_plan(job: Job) -> Plan:
 def input_name(unit: Unit) -> str:
     """The name under which a unit's file stands in a header."""
     return f"sources.{unit.source}/{unit.name}"
+
+
+def _is_empty(unit: Unit) -> bool:
+    """Whether nothing can be in it; data sets and some servers do not tell their size."""
+    tells = unit.format != "datasets" and not is_url(unit.path)
+    return tells and unit.num_bytes == 0 and unit.end == unit.start
 
 
 def _all_units(job: Job) -> Iterator[Unit]:

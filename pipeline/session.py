@@ -7,7 +7,7 @@ that was not made by Premask is never written to, and never emptied.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from premask._errors import RequestError, UnitError
@@ -143,19 +143,25 @@ def run_units(
     )
     resumed = f"; {len(complete)} are complete already" if complete else ""
     reporter.tell("start", tally, f"{len(tasks)} units{resumed}")
-    failures: list[Failure] = []
     todo = [task for task in tasks if task.index not in complete]
-    with closing(engine.run(work, todo)) as outcomes:
-        for outcome in outcomes:
-            name = names(outcome.index)
-            _tell(reporter, tally, outcome, name, num_bytes(outcome.index))
-            if outcome.status in ("failed", "fatal"):
-                failures.append(Failure(name=name, error=outcome.error, trace=outcome.trace))
-            if outcome.status == "fatal":
-                break
-    output.remove(TEMPORARY)
+    failures: list[Failure] = []
+    try:
+        with closing(engine.run(work, todo)) as outcomes:
+            for outcome in outcomes:
+                name = names(outcome.index)
+                _tell(reporter, tally, outcome, name, num_bytes(outcome.index))
+                if outcome.status in ("failed", "fatal"):
+                    failure = Failure(name=name, error=outcome.error, trace=outcome.trace)
+                    failures.append(failure)
+                if outcome.status == "fatal":
+                    raise _stopped(output, failure, tally)
+    finally:
+        # Workers that were killed in the middle of a file leave it here.
+        with suppress(OSError):
+            output.remove(TEMPORARY)
     if failures:
-        raise _failed(output, failures, tally, fatal=outcome.status == "fatal")
+        raise _failed(output, failures, tally)
+    reporter.tell("finish", tally)
     return _all_records(output, header)
 
 
@@ -175,16 +181,16 @@ def _tell(
         reporter.tell("failed", tally, text, outcome.trace)
 
 
-def _failed(
-    output: Output, failures: Sequence[Failure], tally: Tally, *, fatal: bool
-) -> UnitError:
-    if fatal:
-        return UnitError(
-            f"stopped: the output cannot be written ({failures[-1].error}); "
-            f"{tally.skipped + tally.done} of {tally.num_units} units are complete; make room "
-            "and run the same command again to go on",
-            location=output.root,
-        )
+def _stopped(output: Output, failure: Failure, tally: Tally) -> UnitError:
+    return UnitError(
+        f"stopped: the output cannot be written ({failure.error}); "
+        f"{tally.skipped + tally.done} of {tally.num_units} units are complete; make room "
+        "and run the same command again to go on",
+        location=output.root,
+    )
+
+
+def _failed(output: Output, failures: Sequence[Failure], tally: Tally) -> UnitError:
     log = "\n".join(f"unit {f.name}: {f.error}\n{f.trace}" for f in failures)
     output.write(FAILURES, log.encode())
     listed = ", ".join(failure.name for failure in failures[:5])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +11,9 @@ from premask._errors import RequestError
 from premask.pipeline.engine import Engine, Outcome, Task
 from premask.pipeline.local import LocalEngine
 from premask.pipeline.ray_engine import RayEngine
+from premask.schemas.job import Job
 
+from tests.pipeline.sets import files_of, run_build
 from tests.pipeline.works import Doubling
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,3 +140,15 @@ def test_ray_stops_all_work_when_the_iterator_is_closed(
     with closing(ray_engine.run(work, tasks)) as outcomes:
         assert next(iter(outcomes)).status == "done"
     assert run(ray_engine, work, 5)[0].result["value"] == 10
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.usefixtures("ray_up")
+def test_ray_builds_the_bytes_of_the_local_engine(
+    make_job: Callable[..., Job], tmp_path: Path, workers: int
+) -> None:
+    local = make_job(output=str(tmp_path / "local"))
+    job = make_job(engine="ray", workers=workers, output=str(tmp_path / "ray"))
+    run_build(local)
+    run_build(job)
+    assert files_of(job.output) == files_of(local.output)
