@@ -40,7 +40,8 @@ def resolve(source: Source) -> list[SourceFile]:
     check_encoding(source.encoding)
     path = source.path.removeprefix("file://")
     if source.format == "datasets" and not _holds_arrow(path):
-        return [SourceFile(name=source.path, path=source.path, size=0, format="datasets")]
+        name = Path(path).resolve().name if Path(path).exists() else path
+        return [SourceFile(name=name, path=path, size=0, format="datasets")]
     try:
         found = sorted(_find_remote(path) if is_url(path) else _find_local(path, source))
         if not found:

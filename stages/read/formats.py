@@ -9,8 +9,10 @@ from premask.schemas.job import Source
 from premask.schemas.unit import Ledger, Unit
 from premask.stages.read._reader import Reader
 from premask.stages.read.files import resolve
+from premask.stages.read.hub import DATASETS
 from premask.stages.read.jsonl import JSONL
 from premask.stages.read.mediawiki import MEDIAWIKI
+from premask.stages.read.parquet import PARQUET
 from premask.stages.read.text import TEXT
 from premask.stages.read.wikiextractor import WIKIEXTRACTOR
 
@@ -19,6 +21,8 @@ FORMATS: dict[str, Reader] = {
     "jsonl": JSONL,
     "wikiextractor": WIKIEXTRACTOR,
     "mediawiki": MEDIAWIKI,
+    "parquet": PARQUET,
+    "datasets": DATASETS,
 }
 
 
