@@ -16,13 +16,14 @@ REPEAT_TOLERANCE = 1e-4
 def check(statistics: Statistics, expectation: Expectation) -> Iterator[Finding]:
     """The exact promises that apply."""
     counters = statistics.counters
-    if expectation.in_place:
+    if expectation.spares_specials:
         yield _none(
             "specials_spared",
             "Special tokens are never masked.",
             counters["selected_special"],
             "special tokens masked",
         )
+    if expectation.in_place:
         yield _none(
             "labels",
             "Every label is the row's own token.",

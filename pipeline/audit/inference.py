@@ -15,11 +15,10 @@ from premask.masking._rows import Vocabulary
 from premask.pipeline.audit.distributions import chi_square_tail, normal_two_sided
 from premask.pipeline.audit.expectation import Expectation
 from premask.pipeline.audit.promises import Finding
-from premask.pipeline.audit.statistics import Statistics
+from premask.pipeline.audit.statistics import PROFILE_BINS, Statistics
 
 _LEAST_EXPECTED = 5  # cells below are joined with their neighbours
 _BLOCKS = 8  # of the row, for the position profile
-_BLOCK_BINS = 8  # profile bins in a block
 NUM_BANDS = 10
 
 
@@ -36,7 +35,7 @@ def check(
     if expectation.uniform_replacements and statistics.replacements.sum():
         yield _replacements(statistics, vocabulary)
     if expectation.profile is not None:
-        yield _profile(statistics, expectation.profile)
+        yield _profile(statistics, expectation, expectation.profile)
     if expectation.blind:
         yield _frequency(statistics)
     if expectation.independent and statistics.counters["overlap_rows"]:
@@ -136,12 +135,11 @@ def _replacements(statistics: Statistics, vocabulary: Vocabulary) -> Finding:
     )
 
 
-def _profile(statistics: Statistics, profile: np.ndarray) -> Finding:
-    """Eight parts of the row; the outermost tokens have laws of their own."""
-    inner = np.s_[2:-2]
-    text = statistics.profile[0].astype(float)
-    expected = (text * profile)[inner]
-    expected *= statistics.profile[1][inner].sum() / max(expected.sum(), 1e-9)
+def _profile(statistics: Statistics, expectation: Expectation, profile: np.ndarray) -> Finding:
+    """Eight parts of the row, without its outermost tokens."""
+    inner = np.s_[expectation.profile_margin : PROFILE_BINS - expectation.profile_margin]
+    text, selected = statistics.profile.astype(float)
+    expected = (text * profile * selected.sum() / (text * profile).sum())[inner]
     parts = np.array_split(np.arange(len(expected)), _BLOCKS)
     seen_P = np.array([statistics.profile[1][inner][part].sum() for part in parts])
     expected_P = np.array([expected[part].sum() for part in parts])
@@ -156,7 +154,7 @@ def _profile(statistics: Statistics, profile: np.ndarray) -> Finding:
         observed=_spread(ratio),
         expected="even",
         effect=float(np.abs(ratio - 1.0).max()),
-        tolerance=0.1,
+        tolerance=expectation.profile_tolerance,
         p_value=_chi_square(seen_P, expected_P, deflate=design_effect(statistics)),
     )
 

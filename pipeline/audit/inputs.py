@@ -7,7 +7,7 @@ tokens, so memory does not grow with the set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -43,6 +43,8 @@ _TASK_BLOCKS = 16
 
 # What these make of a row does not stand where the row's tokens stood, whatever it looks like.
 _REARRANGING = ("denoising", "permutation", "fill_in_middle")
+# These give L x L values for a row of L tokens: so many times fewer rows at once.
+_WIDE = {"permutation": 64}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,15 +132,18 @@ class DynamicShards:
         self, rows: RowRange
     ) -> Iterator[tuple[SourceRows, list[Observation], Rows | None]]:
         shards, _ = self._open()
-        for block in row_blocks(shards, rows):
-            source = source_rows(block)
+        for block in row_blocks(shards, rows, _WIDE.get(self.policy.operation, 1)):
+            source = source_rows(block, sentence_borders=ends_at_sentences(self.policy))
             masked = [self.observe(block, source, epoch) for epoch in range(self.num_epochs)]
             yield source, masked, block
 
     def observe(self, block: Rows, source: SourceRows, epoch: int) -> Observation:
         """What the policy makes of some rows in one epoch."""
-        outputs = self._open()[1](block.pad(), epoch)
-        labels = outputs["labels"]
+        return self.look_at(source, self._open()[1](block.pad(), epoch))
+
+    def look_at(self, source: SourceRows, outputs: Mapping[str, np.ndarray]) -> Observation:
+        """What the policy's outputs say about the rows they were made of."""
+        labels = outputs[LABELS]
         in_place = (
             self.policy.operation not in _REARRANGING
             and labels.shape == source.ids_BL.shape
@@ -169,6 +174,7 @@ class StaticShards:
     """A frozen shard set: every row is one masked version, and its own epoch."""
 
     location: str
+    sentence_borders: bool = False
 
     @property
     def shards(self) -> ShardSet:
@@ -194,10 +200,17 @@ class StaticShards:
     ) -> Iterator[tuple[SourceRows, list[Observation], Rows | None]]:
         shards = self.shards
         for block in row_blocks(shards, rows):
-            yield *static_block(block, shards.vocabulary), block
+            yield *static_block(block, shards.vocabulary, self.sentence_borders), block
 
 
-def static_block(block: Rows, vocabulary: Vocabulary) -> tuple[SourceRows, list[Observation]]:
+def ends_at_sentences(value: Policy | None) -> bool:
+    """Whether a sentence's border ends a unit of the policy."""
+    return value is not None and value.parameters.get("within") == "sentence"
+
+
+def static_block(
+    block: Rows, vocabulary: Vocabulary, sentence_borders: bool
+) -> tuple[SourceRows, list[Observation]]:
     """Masked rows, taken apart into the row and what was made of it."""
     ids_BL = block.lists[INPUT_IDS].astype(np.int32)
     labels_BT = block.lists[LABELS].astype(np.int32)
@@ -205,7 +218,8 @@ def static_block(block: Rows, vocabulary: Vocabulary) -> tuple[SourceRows, list[
     labels_BT[np.arange(labels_BT.shape[1]) >= num_labels_B[:, None]] = IGNORE_LABEL
     lengths_B = block.lengths[INPUT_IDS]
     if labels_BT.shape == ids_BL.shape and (num_labels_B == lengths_B).all():
-        source = source_rows(block, np.where(labels_BT == IGNORE_LABEL, ids_BL, labels_BT))
+        original_BL = np.where(labels_BT == IGNORE_LABEL, ids_BL, labels_BT)
+        source = source_rows(block, original_BL, sentence_borders=sentence_borders)
         return source, [observe_aligned(source, ids_BL, labels_BT)]
     source = source_rows(block, ids_BL)
     outputs = {
@@ -216,7 +230,9 @@ def static_block(block: Rows, vocabulary: Vocabulary) -> tuple[SourceRows, list[
     return source, [observe_sequences(source, outputs, vocabulary)]
 
 
-def source_rows(block: Rows, ids_BL: np.ndarray | None = None) -> SourceRows:
+def source_rows(
+    block: Rows, ids_BL: np.ndarray | None = None, *, sentence_borders: bool = False
+) -> SourceRows:
     """A block of a shard set as the audit sees it; `ids_BL` replaces its ids."""
     ids_BL = block.lists[INPUT_IDS].astype(np.int32) if ids_BL is None else ids_BL
     bits_BL = block.lists.get(BOUNDARIES)
@@ -232,6 +248,7 @@ def source_rows(block: Rows, ids_BL: np.ndarray | None = None) -> SourceRows:
         boundaries_BL=bits_BL,
         tracks={name: block.lists[name] for name in TRACKS if name in block.lists},
         seeds_B=block.numbers.get(SEED) if EPOCH not in block.numbers else None,
+        sentence_borders=sentence_borders,
     )
 
 
@@ -254,9 +271,9 @@ def block_rows(max_length: int) -> int:
     return max(1, BLOCK_TOKENS // max(1, max_length))
 
 
-def row_blocks(shards: ShardSet, rows: RowRange) -> Iterator[Rows]:
-    """A range of rows, block by block."""
-    step = block_rows(shards.manifest.max_length)
+def row_blocks(shards: ShardSet, rows: RowRange, divide: int = 1) -> Iterator[Rows]:
+    """A range of rows, block by block, with `divide` times fewer rows than usual in each."""
+    step = max(1, block_rows(shards.manifest.max_length) // divide)
     for start in range(rows.start, rows.stop, step):
         yield shards.rows(np.arange(start, min(start + step, rows.stop)))
 

@@ -126,8 +126,8 @@ def _count_rows(
 ) -> None:
     counters = statistics.counters
     num_text_B = source.num_text_B
-    selected_B = selected_BL.sum(axis=1, dtype=np.int64)
-    special = int((selected_BL & ~source.text_BL).sum())
+    selected_B = (selected_BL & source.text_BL).sum(axis=1, dtype=np.int64)
+    special = int(selected_BL.sum()) - int(selected_B.sum())
     counters["row_epochs"] += len(selected_B)
     counters["selected"] += int(selected_B.sum())
     counters["selected_special"] += special

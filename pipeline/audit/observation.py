@@ -31,6 +31,7 @@ class SourceRows:
         special_BL: bool, special tokens.
         tracks: uint8 ``[B, L]`` by name.
         seeds_B: uint64; None where the rows have none.
+        sentence_borders: whether a sentence's border ends a unit.
     """
 
     ids_BL: np.ndarray
@@ -39,6 +40,7 @@ class SourceRows:
     boundaries_BL: np.ndarray | None
     tracks: Mapping[str, np.ndarray]
     seeds_B: np.ndarray | None
+    sentence_borders: bool = False
 
     @cached_property
     def inside_BL(self) -> np.ndarray:
@@ -92,8 +94,9 @@ class SourceRows:
         """bool: a word opens here; every token is a word where rows have no boundaries."""
         if self.bits_N is None:
             return np.ones(len(self.ids_N), bool)
-        opens = int(Boundary.WORD_START | Boundary.DOCUMENT_START)
-        starts: np.ndarray = self.opens_run_N | ((self.bits_N & opens) != 0)
+        starts: np.ndarray = self.opens_run_N | (
+            (self.bits_N & int(Boundary.WORD_START | self._borders)) != 0
+        )
         return starts
 
     @cached_property
@@ -106,6 +109,11 @@ class SourceRows:
         """int64: tokens in this token's word."""
         return np.bincount(self.word_N)[self.word_N] if len(self.word_N) else self.word_N
 
+    @property
+    def _borders(self) -> Boundary:
+        sentence = Boundary.SENTENCE_START if self.sentence_borders else Boundary(0)
+        return Boundary.DOCUMENT_START | sentence
+
     def members(self, unit: str) -> tuple[np.ndarray, np.ndarray]:
         """Where the units of a kind lie: places int64 ``[M]`` in N, and starts bool ``[M]``."""
         if unit == "word":
@@ -115,7 +123,7 @@ class SourceRows:
         start_bit, member_bit = _SPANS[unit]
         member_N = (self.bits_N & int(start_bit | member_bit)) != 0
         places = np.flatnonzero(member_N)
-        starts_N = (self.bits_N & int(start_bit | Boundary.DOCUMENT_START)) != 0
+        starts_N = (self.bits_N & int(start_bit | self._borders)) != 0
         apart = np.ones(len(places), bool)
         apart[1:] = np.diff(places) > 1
         return places, starts_N[places] | apart | self.opens_run_N[places]

@@ -16,12 +16,18 @@ from premask.pipeline.audit.collect import collect
 from premask.pipeline.audit.excerpts import excerpts
 from premask.pipeline.audit.expectation import Expectation, expectation_of
 from premask.pipeline.audit.foreign import ForeignData
-from premask.pipeline.audit.inputs import AuditInput, DynamicShards, StaticShards
+from premask.pipeline.audit.inputs import (
+    AuditInput,
+    DynamicShards,
+    StaticShards,
+    ends_at_sentences,
+)
 from premask.pipeline.audit.page import render
 from premask.pipeline.audit.promises import SIGNIFICANCE, check_promises
 from premask.pipeline.audit.report import build_report
 from premask.pipeline.audit.words import Speller, plain_ids, speller
 from premask.pipeline.engine import Engine
+from premask.pipeline.output import Output
 from premask.shards import ShardSet, open_shards
 
 DEFAULT_EPOCHS = 5
@@ -75,7 +81,7 @@ def resolve(
         raise RequestError("a shard set has its own tokenizer", location="--tokenizer")
     chosen = _static_policy(shards, value) if static else policy(value or DEFAULT_POLICY)
     source: AuditInput = (
-        StaticShards(location=location)
+        StaticShards(location=location, sentence_borders=ends_at_sentences(chosen))
         if static or chosen is None
         else DynamicShards(location, chosen, epochs or DEFAULT_EPOCHS)
     )
@@ -97,7 +103,7 @@ def audit(
     expectation = (
         expectation_of(request.policy, max_length=request.source.max_length)
         if request.policy
-        else Expectation(in_place=True)
+        else Expectation(in_place=True, spares_specials=True)
     )
     collected = collect(request.source, expectation, engine, progress)
     findings = check_promises(
