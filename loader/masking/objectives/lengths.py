@@ -18,7 +18,8 @@ def noise_counts(num_tokens: int, rate: float, mean_span: float) -> tuple[int, i
     Spans are limited to the kept tokens as well, so that every span stands alone; T5's own
     code fails there.
     """
-    return _counts(num_tokens, rate, mean_span, float)
+    noise, spans = _counts(np.array([num_tokens]), rate, mean_span, np.float64)
+    return int(noise[0]), int(spans[0])
 
 
 def noise_tables(
@@ -29,10 +30,8 @@ def noise_tables(
     `single_precision` multiplies in float32, as T5 does in TensorFlow; a product that lies on
     a half may then round the other way.
     """
-    real: Any = np.float32 if single_precision else float
-    pairs = [_counts(n, rate, mean_span, real) for n in range(max_length + 1)]
-    noise, spans = zip(*pairs, strict=True)
-    return np.array(noise, np.int32), np.array(spans, np.int32)
+    real = np.float32 if single_precision else np.float64
+    return _counts(np.arange(max_length + 1), rate, mean_span, real)
 
 
 def compute_input_and_target_lengths(
@@ -70,10 +69,11 @@ def compute_input_and_target_lengths(
     return num_tokens, targets_length
 
 
-def _counts(num_tokens: int, rate: float, mean_span: float, real: Any) -> tuple[int, int]:
-    if num_tokens < 2:
-        return 0, 0
-    noise = int(np.round(real(num_tokens) * real(rate)))
-    noise = min(max(noise, 1), num_tokens - 1)
-    spans = max(int(np.round(real(noise) / real(mean_span))), 1)
-    return noise, min(spans, noise, num_tokens - noise)
+def _counts(
+    lengths: np.ndarray, rate: float, mean_span: float, real: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    noise = np.round(lengths.astype(real) * real(rate)).astype(np.int64)
+    noise = np.minimum(np.maximum(noise, 1), np.maximum(lengths - 1, 0))
+    spans = np.round(noise.astype(real) / real(mean_span)).astype(np.int64)
+    spans = np.minimum(np.maximum(spans, 1), np.minimum(noise, lengths - noise))
+    return noise.astype(np.int32), spans.astype(np.int32)

@@ -75,7 +75,6 @@ def context_lengths(rate: float, max_span: int) -> tuple[int, ...]:
 
 def span_targets(where: Layout, key: Array, contexts: tuple[int, ...]) -> Array:
     """The tokens to be predicted; bool ``[B, L]``. Spans are laid over text alone."""
-    xp = namespace(key)
     length = where.text.shape[1]
     num_cycles = -(-length // contexts[0]) + 1
     first, second = words(key, num_cycles, LENGTHS)
@@ -84,8 +83,8 @@ def span_targets(where: Layout, key: Array, contexts: tuple[int, ...]) -> Array:
     begin = cumsum(context) - context
     start = begin + uniform(second, context - index)
     # Every text token counts the contexts that began at or before it.
-    begun = xp.where(begin[:, None, :] <= where.rank[:, :, None], 1, 0)
-    cycle = clip(total(begun)[:, :, 0] - 1, 0, num_cycles - 1)
+    begun = total(begin[:, None, :] <= where.rank[:, :, None])[:, :, 0]
+    cycle = clip(begun - 1, 0, num_cycles - 1)
     offset = where.rank - gather(start, cycle)
     return where.text & (offset >= 0) & (offset <= gather(index, cycle))
 

@@ -58,11 +58,11 @@ def compile_ul2(parameters: Mapping[str, Any], binding: Binding) -> Apply:
 
 def _denoisers(parameters: Mapping[str, Any]) -> list[tuple[int, float, float, float]]:
     """(mode, rate, mean span, weight) of every denoiser; mean span 0 is one span at the end."""
-    weights = _numbers(parameters["weights"], "policy.weights")
+    weights = _numbers(parameters["mode_weights"], "policy.mode_weights")
     if len(weights) != 3 or min(weights) < 0 or sum(weights) < _TINY:
         raise PolicyError(
-            f"weights must be three numbers for r, s and x, got {list(weights)}",
-            location="policy.weights",
+            f"mode_weights must be three numbers for r, s and x, got {list(weights)}",
+            location="policy.mode_weights",
         )
     found: list[tuple[int, float, float, float]] = []
     for mode, (name, weight) in enumerate(zip(_MODES, weights, strict=True)):
@@ -149,7 +149,7 @@ OPERATION = Operation(
             kind=(list, tuple),
             help="extreme denoisers, each [mean_span, rate]",
         ),
-        "weights": Parameter(
+        "mode_weights": Parameter(
             default=(2, 1, 4),
             kind=(list, tuple),
             help="weights of r, s and x; the denoisers of one mode share its weight",

@@ -147,11 +147,12 @@ def taken(rows: PaddedRows, index: Sequence[int]) -> PaddedRows:
 
 
 def converted(rows: PaddedRows, backend: str) -> PaddedRows:
-    """The rows as arrays of another backend."""
-    if backend == "torch":
+    """The rows as arrays of ``jax``, ``torch`` or a torch device such as ``cuda``."""
+    if backend != "jax":
         import torch
 
-        convert: Any = lambda x: torch.from_numpy(np.array(x, np.int32))  # noqa: E731
+        device = "cpu" if backend == "torch" else backend
+        convert: Any = lambda x: torch.from_numpy(np.array(x, np.int32)).to(device)  # noqa: E731
     else:
         import jax.numpy
 
@@ -188,7 +189,8 @@ def jitted(apply: Apply) -> Apply:
 def assert_equal(found: Mapping[str, Any], expected: Mapping[str, Any], context: str) -> None:
     assert set(found) == set(expected), context
     for name, value in expected.items():
-        other = np.asarray(found[name])
+        other = found[name]
+        other = np.asarray(other.cpu() if hasattr(other, "cpu") else other)
         assert other.dtype == np.int32 == value.dtype, f"{context}: {name} {other.dtype}"
         assert other.shape == value.shape, f"{context}: {name} {other.shape} {value.shape}"
         assert np.array_equal(other, value), f"{context}: {name}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from premask._errors import PolicyError
@@ -28,7 +30,7 @@ from tests.masking.objectives.support import (
 PRE, SUF, MID = VOCABULARY.sentinel_ids[:3]
 
 
-def rearranged(num_tokens: int, count: int, **changes: float) -> list[list[int]]:
+def rearranged(num_tokens: int, count: int, **changes: Any) -> list[list[int]]:
     rows = text_rows(num_tokens, count, prefix=1, suffix=1)
     out = run(compiled(OPERATION, **changes), rows)
     pairs = zip(out["input_ids"], out["attention_mask"], strict=True)

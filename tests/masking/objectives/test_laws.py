@@ -60,6 +60,19 @@ def test_torch_gives_the_bits_of_numpy(
     assert_equal(apply(there, keys_of(there, seed)), run(apply, rows, seed), "torch")
 
 
+@pytest.mark.gpu
+@every_variant
+def test_cuda_gives_the_bits_of_numpy(variant: Variant) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    apply = apply_of(variant)
+    for seed in range(20):
+        rows = ragged_rows(seed)
+        there = converted(rows, "cuda")
+        assert_equal(apply(there, keys_of(there)), run(apply, rows), f"seed {seed}")
+
+
 @every_variant
 def test_jax_gives_the_bits_of_numpy_compiled_once_for_many_batches(variant: Variant) -> None:
     apply = apply_of(variant)
@@ -112,8 +125,8 @@ def test_a_row_does_not_depend_on_its_batch_or_place(variant: Variant, seed: int
 @every_variant
 def test_rows_of_one_column_and_no_rows_are_legal(variant: Variant) -> None:
     apply = apply_of(variant)
-    short = {"tracks": {"sentence_ranks": [[], [1]], "segment": [[], [0]]}}
-    run(apply, make_rows([[], [100]], [[], [2]], **short))
+    tracks = {"sentence_ranks": [[], [1]], "segment": [[], [0]]}
+    run(apply, make_rows([[], [100]], [[], [2]], tracks=tracks))
     rows = ragged_rows(3)
     none = run(apply, taken(rows, []))
     assert all(value.shape[0] == 0 for value in none.values())
@@ -149,7 +162,9 @@ def test_outputs_are_those_that_the_operation_names(variant: Variant) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS) - {"clm", "seq2seq"}))
 def test_equal_rows_under_different_keys_differ(name: str) -> None:
-    changes = {"selection": "random", "mask_share": 1.0} if name == "gap_sentences" else {}
+    changes: dict[str, Any] = {}
+    if name == "gap_sentences":
+        changes = {"selection": "random", "mask_share": 1.0}
     rows = text_rows(40, 64, prefix=1, suffix=1)
     rows.boundaries[:, 1::5] |= 4
     out = run(compiled(OPERATIONS[name], **changes), rows)

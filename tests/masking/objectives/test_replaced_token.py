@@ -28,7 +28,7 @@ def test_the_number_of_masked_positions_is_exact() -> None:
 def test_every_subset_is_equally_likely() -> None:
     rows = text_rows(6, 9000, prefix=1, suffix=1)
     out = run(compiled(OPERATION, rate=1 / 3), rows)
-    found = [tuple(np.flatnonzero(row)) for row in out["masked_positions"]]
+    found = [tuple(np.flatnonzero(row).tolist()) for row in out["masked_positions"]]
     counts = [found.count(pair) for pair in combinations(range(1, 7), 2)]
     assert_law(counts, [1] * 15)
 

@@ -198,6 +198,13 @@ def test_compat_masks_never_hide_the_first_token_and_always_the_last() -> None:
     assert found[:, -1].all()
 
 
+def test_compat_masks_have_the_published_bias_by_position() -> None:
+    share = masks(text_rows(110, 20_000), 128, t5_compat=True).mean(0)
+    assert np.abs(share[:5] - [0, 0.044, 0.072, 0.095, 0.109]).max() < 0.012
+    assert np.abs(share[-5:] - [0.29, 0.40, 0.53, 0.73, 1.0]).max() < 0.015
+    assert abs(share.mean() - 16 / 110) < 1e-9
+
+
 def test_a_roll_hides_every_position_alike() -> None:
     found = masks(text_rows(60, 20_000), random_roll="always")
     hidden = found.sum(0)

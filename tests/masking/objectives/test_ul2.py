@@ -21,16 +21,16 @@ from tests.masking.objectives.support import (
     text_rows,
 )
 
-NONE: dict[str, Any] = {"r": (), "s": (), "x": (), "weights": (0, 0, 0)}
+NONE: dict[str, Any] = {"r": (), "s": (), "x": (), "mode_weights": (0, 0, 0)}
 
 
 def only(mode: str, *denoisers: Any) -> dict[str, Any]:
     weights = tuple(int(mode == name) for name in ("r", "s", "x"))
-    return NONE | {mode: denoisers, "weights": weights}
+    return NONE | {mode: denoisers, "mode_weights": weights}
 
 
 def test_modes_have_the_asked_weights() -> None:
-    apply = compiled(OPERATION, weights=(1, 2, 1))
+    apply = compiled(OPERATION, mode_weights=(1, 2, 1))
     modes = run(apply, text_rows(30, 8000))["modes"]
     assert_law(np.bincount(modes, minlength=3), [1, 2, 1])
 
@@ -80,7 +80,7 @@ def test_one_denoiser_alone_is_span_corruption_bit_for_bit() -> None:
 def test_each_row_equals_the_same_row_under_its_mode_alone() -> None:
     rows = ragged_rows(6, num_rows=60)
     entries: dict[str, Any] = {"r": ((3.0, 0.15),), "s": (0.25,), "x": ((8.0, 0.5),)}
-    mixed = run(compiled(OPERATION, weights=(1, 1, 1), **entries), rows)
+    mixed = run(compiled(OPERATION, mode_weights=(1, 1, 1), **entries), rows)
     for mode, name in enumerate(("r", "s", "x")):
         alone = run(compiled(OPERATION, **only(name, *entries[name])), rows)
         mine = mixed["modes"] == mode
@@ -108,9 +108,9 @@ def test_every_denoiser_can_be_undone() -> None:
 @pytest.mark.parametrize(
     ("changes", "place"),
     [
-        ({"weights": (1, 2)}, "policy.weights"),
-        ({"weights": (0, 0, 0)}, "policy.weights"),
-        ({"weights": "all"}, "policy.weights"),
+        ({"mode_weights": (1, 2)}, "policy.mode_weights"),
+        ({"mode_weights": (0, 0, 0)}, "policy.mode_weights"),
+        ({"mode_weights": "all"}, "policy.mode_weights"),
         ({"x": ()}, "policy.x"),
         ({"r": ((3.0,),)}, "policy.r"),
         ({"s": (1.5,)}, "policy.s"),
