@@ -141,9 +141,9 @@ def seed_words(seed: np.ndarray) -> np.ndarray:
 
 
 def _fit(array: np.ndarray, width: int) -> np.ndarray:
-    """`array` with zeros on the right up to `width` columns."""
-    if array.shape[1] == width:
-        return array
+    """`array` with exactly `width` columns: zeros added, or padding cut off, on the right."""
+    if array.shape[1] >= width:
+        return array[:, :width]
     padded = np.zeros((len(array), width), array.dtype)
     padded[:, : array.shape[1]] = array
     return padded
