@@ -15,6 +15,7 @@ from typing import Any
 
 from premask._errors import RequestError
 from premask.masking._rows import Vocabulary
+from premask.stages.tokenizer_pieces import can_be_cut
 from premask.stages.tokenizer_sources import TokenizerSource, find_tokenizer
 from premask.stages.tokenizer_text import encode_only_text
 from premask.stages.tokenizer_vocabulary import describe_vocabulary
@@ -36,6 +37,7 @@ class LoadedTokenizer:
         encoder: the same without special tokens and template; texts go through `text_only`.
         vocabulary: what its ids mean.
         word_starts: how words are found.
+        can_be_cut: whether long documents may be encoded in pieces.
         json: the tokenizer.json that the shard set carries.
         sha256: of `json`.
         model: ``WordPiece``, ``BPE``, ``Unigram`` or ``WordLevel``.
@@ -45,6 +47,7 @@ class LoadedTokenizer:
     encoder: Tokenizer
     vocabulary: Vocabulary
     word_starts: WordStarts
+    can_be_cut: bool
     json: bytes
     sha256: str
     model: str
@@ -74,11 +77,13 @@ def build_tokenizer(source: TokenizerSource) -> LoadedTokenizer:
         tokenizer, content["model"], source.config, location=source.location
     )
     only_text = encode_only_text(content, _not_text(vocabulary))
+    encoder = _parse(only_text, source.location)
     return LoadedTokenizer(
         tokenizer=tokenizer,
-        encoder=_parse(only_text, source.location),
+        encoder=encoder,
         vocabulary=vocabulary,
         word_starts=_word_starts(tokenizer, content, vocabulary),
+        can_be_cut=can_be_cut(encoder),
         json=data,
         sha256=hashlib.sha256(data).hexdigest(),
         model=str(content["model"]["type"]),

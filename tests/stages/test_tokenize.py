@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from premask._format import Boundary
 from premask.schemas.records import ANNOTATIONS, DOCUMENTS, TOKENS
 from premask.schemas.unit import Ledger
+from premask.stages import tokenizer_pieces
 from premask.stages.tokenize import tokenize, tokens_schema, tracks_of
 from premask.stages.tokenizer import LoadedTokenizer, load_tokenizer
 
@@ -179,3 +181,20 @@ def test_words_of_other_pre_tokenizers_come_from_the_encodings(tmp_path: Path) -
     rows, _ = run([documents(["cats ##s", "", "cat"])], load_tokenizer(str(tmp_path)))
     assert flags(rows[0], Boundary.WORD_START) == [True, False, True]
     assert flags(rows[1], Boundary.WORD_START) == [True]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_long_documents_are_annotated_across_their_pieces(
+    load: Load, articles: list[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    texts = [text for text in articles if len(text) > 200][:20]
+    words = [[m.span() for m in re.finditer(r"\w+", text)] for text in texts]
+    annotations = {
+        "annotated_word_starts": [[a for a, _ in spans] for spans in words],
+        "annotated_word_ends": [[b for _, b in spans] for spans in words],
+        "pos_tags": [[i % 255 + 1 for i in range(len(spans))] for spans in words],
+        "sentence_starts": [[a for a, _ in spans[::9]] for spans in words],
+    }
+    whole = run([documents(texts, annotations)], load(name))
+    monkeypatch.setattr(tokenizer_pieces, "PIECE_CHARACTERS", 100)
+    assert run([documents(texts, annotations)], load(name)) == whole

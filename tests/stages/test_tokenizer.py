@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from premask._errors import RequestError
+from premask.stages import tokenizer_pieces
 from premask.stages.tokenizer import LoadedTokenizer, load_tokenizer
+from premask.stages.tokenizer_pieces import pieces
 from premask.stages.tokenizer_text import text_only
 from premask.stages.tokenizer_words import CharacterClass, token_classes, word_starts_of
 from tokenizers import Tokenizer
@@ -356,3 +358,35 @@ def test_a_character_cut_in_two_begins_its_word_once(character: str, kind: str) 
     cut = len(data) - 1
     assert token_classes(data[:cut]) == [CharacterClass[kind]]
     assert token_classes(data[cut:]) == [CharacterClass.JOINED]
+
+
+# Pieces -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_pieces_of_a_long_document_give_the_tokens_of_the_whole(
+    shared_small: Path, load: Load, hostile: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(tokenizer_pieces, "PIECE_CHARACTERS", 50)
+    loaded, rng = load(name), random.Random(9)
+    assert loaded.can_be_cut
+    sample = (shared_small / "books/bert-sample_text.txt").read_text()
+    for text in (sample, hostile, *(random_text(rng, 200) for _ in range(20))):
+        cut = list(pieces([text], cut=True))
+        assert "".join(piece.text for piece in cut) == text
+        assert len(cut) > 2
+        parts = [token for piece in cut for token in encode(loaded, piece.text)]
+        assert parts == encode(loaded, text)
+
+
+def test_a_tokenizer_whose_pieces_span_words_is_not_cut(tmp_path: Path) -> None:
+    content = json.loads(tiny_bert(tmp_path).json)
+    metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first"}
+    content["pre_tokenizer"] = metaspace | {"split": False}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    assert not load_tokenizer(str(tmp_path)).can_be_cut
+
+
+def test_a_text_without_blanks_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenizer_pieces, "PIECE_CHARACTERS", 10)
+    assert [len(piece.text) for piece in pieces(["x" * 100], cut=True)] == [100]
