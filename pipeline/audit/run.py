@@ -57,13 +57,13 @@ class Request:
 
 
 def resolve(
-    location: str, value: str | None, *, epochs: int | None, tokenizer: str | None
+    location: str, value: Policy | None, *, epochs: int | None, tokenizer: str | None
 ) -> Request:
     """Finds out what `location` holds, and with which policy it is to be compared.
 
     Args:
         location: a shard set (a path or URL), or a saved Hugging Face data set.
-        value: a preset or a policy file; None: that of a static set, ``random`` for a dynamic
+        value: the policy to hold it to; None: that of a static set, ``random`` for a dynamic
             one, none for foreign data.
         epochs: epochs to look at; dynamic sets only.
         tokenizer: foreign data: what tells what their ids mean.
@@ -79,7 +79,7 @@ def resolve(
         raise RequestError("a static set has its epochs in it", location="--epochs")
     if tokenizer is not None:
         raise RequestError("a shard set has its own tokenizer", location="--tokenizer")
-    chosen = _static_policy(shards, value) if static else policy(value or DEFAULT_POLICY)
+    chosen = _static_policy(shards, value) if static else value or policy(DEFAULT_POLICY)
     source: AuditInput = (
         StaticShards(location=location, sentence_borders=ends_at_sentences(chosen))
         if static or chosen is None
@@ -140,7 +140,7 @@ def _is_foreign(location: str) -> bool:
     return path.is_dir() and not (path / MANIFEST_FILE).exists()
 
 
-def _foreign(location: str, value: str | None, tokenizer: str | None) -> Request:
+def _foreign(location: str, value: Policy | None, tokenizer: str | None) -> Request:
     known: Vocabulary | None = None
     spell: Speller = plain_ids
     if tokenizer is not None:
@@ -152,16 +152,16 @@ def _foreign(location: str, value: str | None, tokenizer: str | None) -> Request
     source = ForeignData(location=location, known=known)
     return Request(
         source=source,
-        policy=policy(value) if value else None,
+        policy=value,
         about={"location": location, "kind": "data set", "rows": len(source.data)},
         tracks={},
         spell=spell,
     )
 
 
-def _static_policy(shards: ShardSet, value: str | None) -> Policy | None:
+def _static_policy(shards: ShardSet, value: Policy | None) -> Policy | None:
     if value is not None:
-        return policy(value)
+        return value
     stored = shards.manifest.policy
     if not stored:
         return None

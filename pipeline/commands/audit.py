@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from premask._errors import RequestError
+from premask.pipeline.commands.choose import choose_policy
 from premask.pipeline.commands.guard import guarded
 
 if TYPE_CHECKING:
+    from premask.masking.policy import Policy
     from premask.pipeline.engine import Engine
 
 _RUN = "How it runs"
@@ -35,6 +37,10 @@ def audit(
             help="Preset or policy file; twice to compare two. Default: random, or that of a "
             "static set.",
         ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter, as rate=0.3."),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs to look at; default: 5.")
@@ -67,8 +73,11 @@ def audit(
     from premask.pipeline.audit.run import resolve, write
     from premask.pipeline.audit.summary import verdict
 
-    pairs = _pair(data, policies or [])
-    requests = [resolve(one, name, epochs=epochs, tokenizer=tokenizer) for one, name in pairs]
+    if changes and not policies:
+        raise RequestError("--set changes a policy; name it with --policy", location="--set")
+    chosen_policies = [choose_policy(name, changes or ()) for name in policies or ()]
+    pairs = _pair(data, chosen_policies)
+    requests = [resolve(one, held, epochs=epochs, tokenizer=tokenizer) for one, held in pairs]
     chosen = _engine(engine, workers)
     progress = _silent if quiet or not sys.stderr.isatty() else _progress
     reports = [
@@ -90,14 +99,14 @@ def audit(
         sys.exit(1)
 
 
-def _pair(data: list[str], policies: list[str]) -> list[tuple[str, str | None]]:
+def _pair(data: list[str], policies: list[Policy]) -> list[tuple[str, Policy | None]]:
     """What to audit under which policy: one, or two to compare."""
     if len(data) > _MOST or len(policies) > _MOST:
         raise RequestError(
             f"at most two can be compared, got {len(data)} sets and {len(policies)} policies",
             location="audit",
         )
-    named: list[str | None] = [*policies] or [None]
+    named: list[Policy | None] = [*policies] or [None]
     count = max(len(data), len(named))
     return list(zip(data * (count // len(data)), named * (count // len(named)), strict=True))
 
