@@ -1,8 +1,8 @@
 """Arrow files, in the stream or the file format: units of record batches.
 
 Hugging Face's library saves data sets as such files. Every batch is validated before it is
-used. Where a file ends early or is corrupt, the batches before stay, and one document is
-rejected as `damaged_file`; a batch of damaged data is one rejected as `damaged_batch`.
+used: the rows of a damaged one are rejected as `damaged_batch`. Where a file ends early or is
+corrupt, the batches before stay, and one document is rejected as `damaged_file`.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ def split_arrow(
     file: SourceFile, source: Source, unit_bytes: int, index: int
 ) -> Iterator[Unit]:
     """Units of record batches, found from the messages' headers."""
-    sizes = _batch_sizes(file, source) or [0]
+    sizes = _batch_sizes(file, source)
     start = num_bytes = 0
-    for position, size in enumerate(sizes):
-        num_bytes += size
-        if num_bytes >= unit_bytes or position == len(sizes) - 1:
+    for end in range(1, len(sizes) + 1) or [0]:
+        num_bytes += sum(sizes[end - 1 : end])
+        if num_bytes >= unit_bytes or end == len(sizes):
             yield Unit(
                 source=index,
                 name=file.name,
                 path=file.path,
                 format=file.format,
                 start=start,
-                end=position + 1,
+                end=end,
                 size=file.size,
                 num_bytes=num_bytes,
             )
-            start, num_bytes = position + 1, 0
+            start, num_bytes = end, 0
 
 
 def read_arrow(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
@@ -68,26 +68,33 @@ def _open(path: str) -> Any:
 
 def _batch_sizes(file: SourceFile, source: Source) -> list[int]:
     """The bytes of each record batch; a last one of 0 stands for a damaged rest."""
-    sizes: list[int] = []
     if _is_empty(file.path):
-        return sizes
+        return [0]
     with _open(file.path) as opened:
         start = opened.tell()
         try:
             schema = pa.ipc.open_stream(opened).schema
         except DAMAGE as exc:
             raise_unless_damage(exc)
-            return sizes
+            return [0]
         find_columns(schema, source, file.path)
         opened.seek(start)
+        sizes: list[int] = []
         try:
             for message in pa.ipc.MessageReader.open_stream(opened):
                 if message.type == "record batch":
                     sizes.append(message.body.size)
+            whole = _is_whole(opened, len(sizes)) if start else opened.tell() == opened.size()
         except DAMAGE as exc:
             raise_unless_damage(exc)
-            sizes.append(0)
-    return sizes
+            whole = False
+    return sizes if whole else [*sizes, 0]
+
+
+def _is_whole(file: Any, num_batches: int) -> bool:
+    """Whether a footer says that the file has so many batches."""
+    file.seek(0)
+    return bool(pa.ipc.open_file(file).num_record_batches == num_batches)
 
 
 def _is_empty(path: str) -> bool:
@@ -98,18 +105,23 @@ def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]
     if _is_empty(unit.path):
         reject_damage(ledger, unit.name, 0, "damaged_file", "the file has 0 bytes")
         return
-    row = 0
+    row = num_batches = 0
     with _open(unit.path) as opened:
         try:
             reader = pa.ipc.open_stream(opened)
             columns = find_columns(reader.schema, source, unit.path)
-            for position, batch in enumerate(islice(reader, unit.end)):
-                if position >= unit.start:
+            for batch in islice(reader, unit.end):
+                if num_batches >= unit.start:
                     yield from _batch_documents(batch, columns, unit.name, row, ledger)
                 row += batch.num_rows
+                num_batches += 1
         except DAMAGE as exc:
             raise_unless_damage(exc)
             reject_damage(ledger, unit.name, row, "damaged_file", exc)
+        else:
+            if num_batches < unit.end:
+                detail = f"the file ends or is damaged after {num_batches} batches"
+                reject_damage(ledger, unit.name, row, "damaged_file", detail)
 
 
 def _batch_documents(

@@ -23,6 +23,7 @@ from premask.stages.read.jsonl import DEFAULT_ID_FIELD, record_id
 # What pyarrow raises over damaged data. A failing disk or network raises an OSError too, but
 # one with a number, and is no fault of the file.
 DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
+MAX_LOST_ROWS = 10_000
 _BATCH_BYTES = 4 << 20
 _MAX_ROWS = 512
 
@@ -107,13 +108,17 @@ def raise_unless_damage(exc: Exception) -> None:
 
 
 def reject_damage(
-    ledger: Ledger, name: str, row: int, reason: str, detail: object, lost_rows: int = 0
+    ledger: Ledger, name: str, row: int, reason: str, detail: object, lost_rows: int = 1
 ) -> None:
-    """Records damage as one document, and the number of rows that it hides, where known."""
-    ledger.documents_read += 1
-    _reject(ledger, f"{name}:{row}", row, reason, str(detail))
-    if lost_rows:
-        ledger.counters["lost_rows"] += lost_rows
+    """Records every row that damage hides, from `row` on; one where their number is unknown.
+
+    Of very many, those beyond `MAX_LOST_ROWS` are counted only, as ``lost_rows``.
+    """
+    for lost in range(row, row + min(lost_rows, MAX_LOST_ROWS)):
+        ledger.documents_read += 1
+        _reject(ledger, f"{name}:{lost}", lost, reason, str(detail))
+    if lost_rows > MAX_LOST_ROWS:
+        ledger.counters["lost_rows"] += lost_rows - MAX_LOST_ROWS
 
 
 def _reject(ledger: Ledger, document_id: str, row: int, reason: str, detail: str) -> None:

@@ -1,4 +1,5 @@
-"""JSON lines: every line is an object with its text in one field.
+"""JSON lines: every line is an object with its text in one field, such as ``text`` or
+``article.body``.
 
 Lines end in ``\\n``; blank ones are skipped. A line that is no JSON object, or has no text, is
 rejected: `bad_json`, `not_an_object`, `missing_text`, `null_text`, `text_not_a_string`. Of
@@ -10,18 +11,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
+from premask._errors import RequestError
 from premask.schemas.job import Source
 from premask.schemas.unit import Ledger, Unit
-from premask.stages.read._reader import Reader
+from premask.stages.read._reader import Reader, SourceFile
 from premask.stages.read.cut import byte_range_split, chunks
 from premask.stages.read.documents import Document, batches, decode, replace_surrogates
-from premask.stages.read.stream import Stream
+from premask.stages.read.stream import Stream, read_head
 from premask.stages.read.text import LINE_END
 
 DEFAULT_ID_FIELD = "id"
+_NUM_CHECKED = 100
+_ABSENT = object()
 
 
 class _Integer(str):
@@ -38,6 +43,32 @@ class _BadLine(Exception):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Unit]:
+    _check_field(file, source)
+    return _byte_ranges(file, source, unit_bytes, index)
+
+
+_byte_ranges = byte_range_split(lambda _source: LINE_END)
+
+
+def _check_field(file: SourceFile, source: Source) -> None:
+    """Refuses a field that none of the first lines has, before any work is done."""
+    head = read_head(file.path, source.encoding)
+    fields: set[str] = set()
+    for line in head.content.decode(head.encoding, "replace").split("\n")[:_NUM_CHECKED]:
+        with suppress(_BadLine):
+            record = _record(line)
+            if _find(record, source.text_field) is not _ABSENT:
+                return
+            fields |= record.keys()
+    if fields:
+        raise RequestError(
+            f"no line at the beginning of {file.path} has a field {source.text_field!r}: there "
+            f"are {sorted(fields)[:20]}; name the text's field in text_field",
+            location="sources.text_field",
+        )
 
 
 def _read(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
@@ -62,7 +93,8 @@ def _document(
     document_id = f"{name}:{position}"
     try:
         record = _record(line)
-        document_id = record_id(record.get(source.id_field or DEFAULT_ID_FIELD), document_id)
+        own_id = _find(record, source.id_field or DEFAULT_ID_FIELD)
+        document_id = record_id(own_id, document_id)
         text = _text(record, source.text_field)
     except _BadLine as exc:
         if exc.reason == "bad_json" and stream.damaged:
@@ -96,10 +128,20 @@ def _record(line: str) -> dict[str, Any]:
     return record
 
 
+def _find(record: dict[str, Any], field: str) -> Any:
+    """The value at a field or a dotted path; a field whose own name has dots comes first."""
+    if field in record:
+        return record[field]
+    value: Any = record
+    for name in field.split("."):
+        value = value.get(name, _ABSENT) if isinstance(value, dict) else _ABSENT
+    return value
+
+
 def _text(record: dict[str, Any], field: str) -> str:
-    if field not in record:
+    text = _find(record, field)
+    if text is _ABSENT:
         raise _BadLine("missing_text", f"no field {field!r}; there are {list(record)}")
-    text = record[field]
     if text is None:
         raise _BadLine("null_text", f"field {field!r} is null")
     if type(text) is not str:
@@ -115,4 +157,4 @@ def record_id(value: object, default: str) -> str:
     return str(value) if isinstance(value, str | int | float) else default
 
 
-JSONL = Reader(split=byte_range_split(lambda _source: LINE_END), read=_read)
+JSONL = Reader(split=_split, read=_read)

@@ -149,7 +149,8 @@ def _parse(data: bytes, encoding: str, counters: Counter[str]) -> _Page | None:
         with suppress(ParseError, DefusedXmlException, ValueError):
             return _page(data)
     text, count = _FORBIDDEN.subn("\ufffd", decode(data, encoding, counters))
-    counters["replaced_characters"] += count
+    if count:
+        counters["replaced_characters"] += count
     with suppress(ParseError, DefusedXmlException, ValueError):
         return _page(text.encode())
     return None

@@ -1,7 +1,7 @@
 """Parquet files: units of whole row groups, read a few megabytes at a time.
 
-A file whose footer cannot be read is rejected as `damaged_file`, a row group as
-`damaged_row_group`; either counts as one document, and ``lost_rows`` counts the rows behind it.
+A file whose footer cannot be read is rejected as one document, `damaged_file`; the rows of a
+row group that cannot be read are rejected as `damaged_row_group`.
 """
 
 from __future__ import annotations

@@ -12,16 +12,14 @@ from pathlib import PurePosixPath
 
 from premask._errors import RequestError
 from premask.schemas.job import Source
-from premask.stages.read.compression import SUFFIXES
+from premask.stages.read.compression import SUFFIXES, recognise_compression
 from premask.stages.read.stream import Head, read_head
 
 _TEXT_SUFFIXES = {".txt", ".text"}
 _JSON_SUFFIXES = {".jsonl", ".json", ".ndjson"}
 _WIKIEXTRACTOR = re.compile(r"\s*<doc [^>\n]*\bid=")
-_MEDIAWIKI = re.compile(
-    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!(?:--.*?--|[^>]*\]?)>\s*)*<mediawiki[\s>]", re.S
-)
-_XML = re.compile(r"\s*<\?xml|\s*<!DOCTYPE", re.I)
+_XML = re.compile(r"\s*<(?:\?xml|!DOCTYPE|!--|mediawiki[\s>])", re.IGNORECASE)
+_MEDIAWIKI = re.compile(r"<mediawiki[\s>]")
 _HEAD_CHARACTERS = 16_000
 
 
@@ -37,6 +35,8 @@ def recognise(path: str, source: Source) -> str:
         return "parquet"
     if head.file_start.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return "datasets"
+    if recognise_compression(head.content):
+        return _refuse(path, "compressed twice", "decompress it once")
     name = PurePosixPath(path.lower())
     suffix = PurePosixPath(name.stem).suffix if name.suffix in SUFFIXES else name.suffix
     if not head.content:
@@ -56,7 +56,7 @@ def _of_content(path: str, suffix: str, head: Head) -> str:
     text = head.content.decode(head.encoding, "ignore")[:_HEAD_CHARACTERS]
     if _WIKIEXTRACTOR.match(text):
         return "wikiextractor"
-    if _MEDIAWIKI.match(text):
+    if _XML.match(text) and _MEDIAWIKI.search(text):
         return "mediawiki"
     if suffix in _TEXT_SUFFIXES:
         return "text"

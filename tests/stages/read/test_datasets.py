@@ -121,5 +121,21 @@ def test_bad_offsets_reject_their_batch_only(tmp_path: Path) -> None:
     path.write_bytes(content.replace(good, b"\0\0\0\0\xff\xff\0\0\x08\0\0\0", 1))
     corpus = read_source(path)
     assert corpus.texts == ["cccc", "dddd"]
-    assert corpus.reasons == ["damaged_batch"]
-    assert corpus.count("lost_rows") == 2
+    assert corpus.reasons == ["damaged_batch"] * 2
+
+
+def test_a_batch_that_reads_as_the_end_is_damage(tmp_path: Path) -> None:
+    table = pa.table({"text": TEXTS})
+    path = tmp_path / "a.arrow"
+    for writer in (pa.ipc.new_file, pa.ipc.new_stream):
+        with writer(str(path), table.schema) as sink:
+            sink.write_table(table, max_chunksize=100)
+        content = bytearray(path.read_bytes())
+        message = -1
+        for _ in range(4):  # the schema and three batches
+            message = content.index(b"\xff\xff\xff\xff", message + 1)
+        content[message : message + 8] = bytes(8)
+        path.write_bytes(content)
+        corpus = read_source(path)
+        assert corpus.texts == TEXTS[:200]
+        assert corpus.reasons == ["damaged_file"]

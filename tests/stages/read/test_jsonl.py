@@ -103,6 +103,25 @@ def test_a_line_that_is_too_long_is_skipped(
     assert [(r["reason"], r["position"]) for r in corpus.rejected] == [("too_long", 14)]
 
 
+def test_a_dotted_path_leads_into_objects(tmp_path: Path) -> None:
+    corpus = read_lines(
+        tmp_path,
+        '{"doc": {"body": "one", "key": 7}}',
+        '{"doc.body": "two", "doc": 1}',
+        '{"doc": []}',
+        text_field="doc.body",
+        id_field="doc.key",
+    )
+    assert corpus.texts == ["one", "two"]
+    assert corpus.ids[0] == "7"
+    assert corpus.reasons == ["missing_text"]
+
+
+def test_a_field_that_no_line_has_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"a field 'text': there are \['content', 'id'\]"):
+        read_lines(tmp_path, '{"content": "a", "id": 1}')
+
+
 def test_an_array_is_refused_with_a_remedy(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('[{"text": "a"}]')

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from premask._errors import RequestError
-from premask.stages.read import _reader
+from premask.stages.read import _reader, columns
 
 from tests.stages.read.reading import read_source
 
@@ -120,9 +120,21 @@ def test_a_damaged_row_group_leaves_the_others(tmp_path: Path) -> None:
     path.write_bytes(content)
     corpus = read_source(path)
     assert corpus.texts == texts[:100] + texts[200:]
-    assert corpus.reasons == ["damaged_row_group"]
-    assert corpus.rejected[0]["position"] == 100
-    assert corpus.count("lost_rows") == 100
+    assert corpus.reasons == ["damaged_row_group"] * 100
+    assert [record["position"] for record in corpus.rejected] == list(range(100, 200))
+
+
+def test_of_very_many_lost_rows_most_are_only_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "MAX_LOST_ROWS", 10)
+    path = write(tmp_path, {"text": [f"some text {i * i}" for i in range(300)]})
+    content = bytearray(path.read_bytes())
+    content[100:600] = bytes(500)
+    path.write_bytes(content)
+    corpus = read_source(path)
+    assert corpus.read == 10
+    assert corpus.count("lost_rows") == 290
 
 
 def test_a_text_that_is_too_long_is_rejected(
