@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from premask._errors import RequestError
 from premask._format import Boundary
@@ -87,6 +87,7 @@ def split_documents(draw: st.DrawFn) -> list[pa.RecordBatch]:
     return [token_batch(lengths[start : start + size], start) for start in starts]
 
 
+@settings(deadline=None)
 @given(split_documents(), st.sampled_from(VOCABULARIES), st.integers(8, 30), st.booleans())
 def test_full_rows_hold_every_token_once_and_in_order(
     batches: list[pa.RecordBatch], vocabulary: Vocabulary, max_length: int, short: bool
@@ -101,6 +102,7 @@ def test_full_rows_hold_every_token_once_and_in_order(
     assert not ledger.counters
 
 
+@settings(deadline=None)
 @given(split_documents(), st.sampled_from(VOCABULARIES), st.integers(8, 30), st.data())
 def test_windows_of_documents_hold_every_token(
     batches: list[pa.RecordBatch], vocabulary: Vocabulary, max_length: int, data: st.DataObject
@@ -127,6 +129,7 @@ def test_windows_of_documents_hold_every_token(
     assert texts == wanted
 
 
+@settings(deadline=None)
 @given(lengths_of_documents, st.sampled_from(VOCABULARIES), st.integers(8, 30), st.booleans())
 def test_the_borders_of_batches_have_no_influence(
     lengths: list[int], vocabulary: Vocabulary, max_length: int, full: bool

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from premask._errors import FormatError
 from premask._format import Boundary
@@ -44,6 +44,7 @@ def count(documents: list[list[int]], **rows: object) -> tuple[Counts, list[pa.R
     return counter.counts(), batches
 
 
+@settings(deadline=None)
 @given(texts)
 def test_counts_are_those_of_a_plain_recount(documents: list[list[int]]) -> None:
     counts, _ = count(documents)
@@ -66,6 +67,7 @@ def test_overlapping_windows_count_tokens_twice_and_documents_once() -> None:
     assert counts.document_counts_V[7:9].tolist() == [1, 1]
 
 
+@settings(deadline=None)
 @given(texts, texts, texts)
 def test_merging_is_exact_in_any_order(
     a: list[list[int]], b: list[list[int]], c: list[list[int]]
