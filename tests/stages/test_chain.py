@@ -20,7 +20,7 @@ from premask.stages.chain import (
     build_chain,
     run_unit,
 )
-from premask.stages.compose import check_chain
+from premask.stages.compose import Clock, check_chain, compose
 from premask.stages.count import Counter, count_tokens
 from premask.stages.read import plan_source, read_unit
 
@@ -205,6 +205,28 @@ def test_a_dump_becomes_rows_of_its_articles(
     kept = [list(row) for row in table["boundaries"].to_pylist()]
     starts = sum(bool(bits & Boundary.DOCUMENT_START) for row in kept for bits in row)
     assert starts == result.ledger.documents_kept
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "gpt2", "t5"])
+def test_a_row_holds_the_plain_encoding_of_its_document(
+    shared_small: Path, tmp_path: Path, name: str
+) -> None:
+    options = {
+        "sources": [{"path": str(shared_small / "dump/minidumps/frwiki.xml.bz2")}],
+        "output": str(tmp_path),
+        "tokenizer": str(shared_small / "tokenizers" / REAL[name]),
+        "rows": {"arrangement": "documents", "max_length": 65536},
+    }
+    _, table = run(options, tmp_path / "x.arrow")
+    job = Job.model_validate(options)
+    workbench = Workbench.open(job)
+    stages = build_chain(workbench, only_unit(job), Ledger(unit="u"), Counter(10))
+    batches = compose(stages[:3], Clock())  # read, strip, clean
+    texts = {row["document_id"]: row["text"] for batch in batches for row in batch.to_pylist()}
+    assert sorted(texts) == sorted(table["document_id"].to_pylist())
+    for row in table.to_pylist():
+        expected = workbench.tokenizer.tokenizer.encode(texts[row["document_id"]]).ids
+        assert row["input_ids"] == expected
 
 
 def test_a_hostile_text_gives_no_special_token_inside_a_row(
