@@ -9,9 +9,14 @@ import os
 from typing import Annotated
 
 import typer
+from premask.pipeline.commands.audit import audit
 from premask.pipeline.commands.build import build
+from premask.pipeline.commands.freeze import freeze
 from premask.pipeline.commands.guard import TRACEBACK_VARIABLE
 from premask.pipeline.commands.info import info
+from premask.pipeline.commands.policies import policies
+from premask.pipeline.commands.show import show
+from premask.pipeline.commands.train_tokenizer import train_tokenizer
 from premask.pipeline.commands.verify import verify
 
 app = typer.Typer(
@@ -35,7 +40,7 @@ def options(
         os.environ[TRACEBACK_VARIABLE] = "1"
 
 
-for command in (build, verify, info):
+for command in (build, freeze, audit, show, verify, info, policies, train_tokenizer):
     app.command()(command)
 
 

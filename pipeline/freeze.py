@@ -12,21 +12,44 @@ from functools import partial
 from itertools import accumulate
 from typing import Any
 
-from premask._errors import RequestError, UnitError
+from premask._errors import PolicyError, RequestError, UnitError
 from premask._format import FORMAT_NAME, FORMAT_VERSION, SHARDS_DIRECTORY, TOKENIZER_FILE
 from premask.manifest import Manifest, ShardEntry
-from premask.masking.masker import Masker
+from premask.masking.masker import ANNOTATIONS, Masker
 from premask.masking.policy import Policy
+from premask.masking.policy import policy as premask_policy
 from premask.pipeline import finish, session
 from premask.pipeline.engine import Engine, Result, Task
 from premask.pipeline.journal import PLAN, Header, UnitRecord, record_name
 from premask.pipeline.lock import locked
 from premask.pipeline.output import Output, absolute
 from premask.pipeline.progress import Reporter
+from premask.schemas.job import Job
 from premask.shards import ShardSet, open_shards
 from premask.stages.freeze import check_freezable, freeze_rows, static_schema
 
 _SOURCE = "shards"
+
+
+def static_policy(job: Job) -> Policy | None:
+    """The policy that a job freezes, checked as far as it can be before there are shards.
+
+    Raises:
+        PolicyError: it is no policy, cannot be frozen, or needs what is not annotated.
+    """
+    if job.policy is None:
+        return None
+    found = premask_policy(job.policy)
+    check_freezable(found)
+    annotated = job.annotate.tracks if job.annotate else ()
+    for need in found.needs:
+        if need in ANNOTATIONS and ANNOTATIONS[need] not in annotated:
+            raise PolicyError(
+                f"policy {found.name!r} needs {need}, which this job does not annotate; add "
+                f"{ANNOTATIONS[need]} to annotate.tracks",
+                location="policy",
+            )
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,10 +31,10 @@ def figures(tally: Tally) -> str:
     """One line with everything that a log reader wants to know."""
     parts = [
         f"{tally.skipped + tally.done}/{tally.num_units} units",
-        f"{short(tally.documents)} documents",
         f"{short(tally.tokens)} tokens ({short(tally.tokens_per_second)}/s)",
-        f"{short(tally.rejected)} rejected",
     ]
+    if tally.documents:
+        parts += [f"{short(tally.documents)} documents", f"{short(tally.rejected)} rejected"]
     parts += [f"{tally.failed} units failed"] if tally.failed else []
     if stages := ", ".join(f"{name} {share:.0%}" for name, share in tally.shares().items()):
         parts.append(stages)

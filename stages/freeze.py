@@ -34,7 +34,7 @@ from premask.stages.write import Compression, HashingFile, WrittenShard
 _ATTENTION = "attention_mask"
 _DECODER_IDS, _DECODER_ATTENTION = "decoder_input_ids", "decoder_attention_mask"
 # Operations whose labels are an own sequence; those of the others lie on the input's tokens.
-_WITH_TARGETS = ("span_corruption", "ul2", "denoising", "gap_sentences", "mass", "seq2seq")
+WITH_TARGETS = ("span_corruption", "ul2", "denoising", "gap_sentences", "mass", "seq2seq")
 _NUMBERS = ("modes",)
 _SQUARES = ("perm_mask", "target_mapping", "target_index", "ngram_labels")
 _BATCH_TOKENS = 1 << 17
@@ -142,7 +142,7 @@ def _lengths(policy: Policy, outputs: Mapping[str, np.ndarray]) -> dict[str, np.
     lengths[INPUT_IDS] = end(_ATTENTION, outputs[_ATTENTION])
     if _DECODER_ATTENTION in outputs:
         lengths[_DECODER_IDS] = lengths[_DECODER_ATTENTION]
-    aligned = policy.operation not in _WITH_TARGETS
+    aligned = policy.operation not in WITH_TARGETS
     if aligned and not (lengths[LABELS] > lengths[INPUT_IDS]).any():
         lengths[LABELS] = lengths[INPUT_IDS]
     return lengths

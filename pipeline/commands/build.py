@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from premask._errors import RequestError
 from premask.pipeline.commands.guard import exit_on_terminate, guarded
+from premask.pipeline.commands.summary import summary
 
 if TYPE_CHECKING:
     from premask.pipeline.plan import Plan
-    from premask.pipeline.session import Built
-    from premask.schemas.job import Job
 
 _INPUT, _ROWS, _RUN = "Without a job file", "Rows", "How it runs"
 
@@ -94,9 +93,11 @@ def build(
     An interrupted build goes on where it was when the same command runs again.
     """
     from premask.pipeline.build import build_plan, make_engine
+    from premask.pipeline.freeze import freeze, static_policy
     from premask.pipeline.load import load_job
     from premask.pipeline.plan import make_plan
     from premask.pipeline.progress import reporting
+    from premask.pipeline.session import STATIC_DIRECTORY
 
     exit_on_terminate()
     given = {
@@ -112,14 +113,23 @@ def build(
     }
     values = {key: value for key, value in given.items() if value is not None}
     loaded = load_job(job, assignments or (), values=values)
+    policy = static_policy(loaded)
     plan = make_plan(loaded)
     if dry_run:
         _print_plan(plan)
         return
     with reporting(quiet=quiet, log=log, log_json=log_json) as reporter:
-        built = build_plan(plan, reporter, make_engine(plan.job), restart=restart)
-    if log_json != "-":
-        _print_summary(built, plan.job)
+        runner = make_engine(plan.job)
+        sets = [build_plan(plan, reporter, runner, restart=restart)]
+        if policy is not None:
+            target = f"{plan.job.output}/{STATIC_DIRECTORY}"
+            epochs = plan.job.epochs
+            frozen = freeze(
+                plan.job.output, target, policy, epochs=epochs, engine=runner, reporter=reporter
+            )
+            sets.append(frozen)
+    for done in sets if log_json != "-" else ():
+        print(summary(done))
 
 
 def _sources(
@@ -159,14 +169,4 @@ def _print_plan(plan: Plan) -> None:
     print(
         f"total: {len(plan.units)} units, {plan.num_bytes:,} bytes, about "
         f"{short(plan.estimated_tokens)} tokens, into {plan.job.output}"
-    )
-
-
-def _print_summary(built: Built, job: Job) -> None:
-    manifest, totals = built.manifest, built.manifest.totals
-    state = "" if built.fresh else " is already complete"
-    print(
-        f"{job.output}{state}: {len(manifest.shards)} shards, {manifest.num_rows:,} rows, "
-        f"{manifest.num_tokens:,} tokens; documents: {totals['documents_read']:,} read, "
-        f"{totals['documents_kept']:,} kept, {totals['documents_rejected']:,} rejected"
     )
