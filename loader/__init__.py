@@ -17,6 +17,7 @@ from premask._errors import RequestError as RequestError
 from premask._errors import UnitError as UnitError
 from premask._format import Boundary as Boundary
 from premask._version import __version__ as __version__
+from premask.collator import MaskCollator as MaskCollator
 from premask.loader import Loader as Loader
 from premask.manifest import Manifest as Manifest
 from premask.masking._operation import Binding as Binding
@@ -36,6 +37,7 @@ __all__ = [
     "FormatError",
     "Loader",
     "Manifest",
+    "MaskCollator",
     "PaddedRows",
     "Policy",
     "PolicyError",

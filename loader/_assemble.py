@@ -20,6 +20,7 @@ from premask.masking.masker import Masker
 from premask.masking.policy import Policy
 from premask.rows import Rows
 
+Batch = dict[str, Array]
 PadTo = Literal["max"] | int | None
 ATTENTION_MASK = "attention_mask"
 
@@ -155,7 +156,7 @@ def columns_of(policy: Policy | None, manifest: Manifest) -> tuple[str, ...] | N
         return None
     if policy is None:
         return (INPUT_IDS,)
-    return (INPUT_IDS, BOUNDARIES, SEED, *(name for name in TRACKS if name in policy.needs))
+    return (INPUT_IDS, BOUNDARIES, SEED, *policy.needs)
 
 
 def _make(

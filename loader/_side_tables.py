@@ -38,5 +38,12 @@ def read_tables(files: Files, manifest: Manifest) -> dict[str, np.ndarray]:
             ) from error
         for i, column in enumerate(table.column_names):
             key = name if i == 0 else f"{name}.{column}"
-            arrays[key] = table.column(column).to_numpy()
+            arrays[key] = _to_numpy(table.column(column).combine_chunks())
     return arrays
+
+
+def _to_numpy(column: pa.Array) -> np.ndarray:
+    """A column as an array: of two dimensions where its values are lists of one size."""
+    if pa.types.is_fixed_size_list(column.type):
+        return np.asarray(column.flatten().to_numpy()).reshape(-1, column.type.list_size)
+    return np.asarray(column.to_numpy(zero_copy_only=False))

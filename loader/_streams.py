@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from premask.masking._backend import Array
-
-Batch = dict[str, Array]
+from premask._assemble import Batch
 
 
 def copied_ahead(batches: Iterable[Batch], device: Any) -> Iterator[Batch]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from premask._assemble import Assembler, PadTo, columns_of
+from premask._assemble import Assembler, Batch, PadTo, columns_of
 from premask._devices import Backend, check_backend
 from premask._errors import RequestError
 from premask._prefetch import prefetched
@@ -24,14 +24,11 @@ from premask._ranks import rank_and_world
 from premask._source import SetSource, Source, Span
 from premask._spans import Spans
 from premask._streams import copied_ahead, handed_over
-from premask.masking._backend import Array
 from premask.masking.policy import Policy
 from premask.masking.policy import policy as make_policy
 from premask.order import BLOCK_ROWS, WINDOW, Shuffle
 from premask.shards import ShardSet, open_shards
 from premask.split import Part, Split
-
-Batch = dict[str, Array]
 
 
 class Loader:

@@ -48,7 +48,7 @@ def loader(shards: premask.ShardSet, **changes: Any) -> Loader:
 @pytest.fixture(scope="module")
 def truth(shards: premask.ShardSet) -> dict[tuple[int, int], tuple[bytes, bytes]]:
     """Every row of three epochs, masked one at a time, in the stored order."""
-    found = {}
+    found: dict[tuple[int, int], tuple[bytes, bytes]] = {}
     for epoch in range(3):
         one = loader(shards, batch_size=1, shuffle=False, epoch=epoch)
         found |= by_row(one)

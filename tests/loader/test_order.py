@@ -121,9 +121,10 @@ def test_a_block_order_stays_within_a_window_of_blocks() -> None:
 
 
 def test_epochs_have_different_orders() -> None:
-    for shuffle in (True, "block"):
+    shuffles: list[Shuffle] = [True, "block"]
+    for shuffle in shuffles:
         first, second = (
-            RowOrder(1000, seed=1, epoch=epoch, shuffle=shuffle, block_rows=10, window=4)  # type: ignore[arg-type]
+            RowOrder(1000, seed=1, epoch=epoch, shuffle=shuffle, block_rows=10, window=4)
             for epoch in (0, 1)
         )
         positions = np.arange(1000)

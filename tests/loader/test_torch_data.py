@@ -15,6 +15,8 @@ import pytest
 import torch
 from premask.torch_data import TorchLoader, data_loader
 
+# JAX, which other tests load, warns of every fork; these workers never touch it.
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 BATCH_SIZE = 8
 
 
@@ -29,6 +31,12 @@ def signature(batch: dict[str, Any]) -> bytes:
 
 def signatures(batches: Iterable[dict[str, Any]]) -> list[bytes]:
     return [signature(batch) for batch in batches]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> None:
+    """Tiny models only wait for each other's threads."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
