@@ -14,8 +14,6 @@ Milliseconds for a vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -79,11 +77,15 @@ def weight_tables(counts: Counts) -> dict[str, bytes]:
     return {IDF: table_bytes(quantise(idf_V, counts.counts_V))}
 
 
-def table_bytes(log2_weights_V: Int32, metadata: Mapping[str, str] | None = None) -> bytes:
+def table_bytes(log2_weights_V: Int32) -> bytes:
     """The bytes of a weight table; record ``i`` is token id ``i``."""
-    schema = WEIGHTS.with_metadata({"fraction_bits": str(FRACTION_BITS), **(metadata or {})})
-    batch = pa.RecordBatch.from_arrays([pa.array(log2_weights_V)], schema=schema)
+    schema = WEIGHTS.with_metadata({"fraction_bits": str(FRACTION_BITS)})
+    return stream_bytes(pa.Table.from_arrays([pa.array(log2_weights_V)], schema=schema))
+
+
+def stream_bytes(table: pa.Table) -> bytes:
+    """A table as an Arrow IPC stream, the form of every table of a shard set."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as stream:
-        stream.write_batch(batch)
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table.combine_chunks())
     return bytes(sink.getvalue().to_pybytes())

@@ -18,6 +18,9 @@ from premask.masking.race import log2
 from premask.masking.validate import choose
 
 _CODES = 256
+# Weight tables of a shard set are log2 weights, int32 (see `premask.stages.weights`).
+_TABLE_FRACTION_BITS = 16
+_TABLE_EXCLUDED = -(1 << 31)
 
 # Universal parts of speech (de Marneffe et al. 2021); a track need not use all of them.
 UNIVERSAL_TAGS = (
@@ -147,7 +150,11 @@ def _table(parameters: Mapping[str, Any], binding: Binding, place: str) -> np.nd
             f"{binding.vocabulary.size} tokens; tables: {', '.join(sorted(binding.tables))}",
             location=f"{place}.table",
         )
-    return _log2(np.asarray(table[: binding.vocabulary.size], np.float64))
+    values = np.asarray(table[: binding.vocabulary.size])
+    if values.dtype == np.int32:  # a weight table of a shard set, quantised when it was built
+        fixed = values / (1 << _TABLE_FRACTION_BITS)
+        return np.where(values == _TABLE_EXCLUDED, -np.inf, fixed)
+    return _log2(values.astype(np.float64))
 
 
 def num_classes(law: Mapping[str, Any], binding: Binding) -> int:

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import hashlib
 import random
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from premask.masking.collocations import pmi_score
-from premask.stages.collocations import find_collocations
+from premask._files import Directory
+from premask._side_tables import read_tables
+from premask.manifest import Manifest
+from premask.masking._operation import Binding
+from premask.masking._rows import Vocabulary
+from premask.masking.collocations import compile_collocations, pmi_score
+from premask.stages.collocations import COLLOCATIONS, find_collocations
+from premask.stages.weights import stream_bytes
 
 from tests.stages.test_ngrams import Row, Word, row, slow_counts, table
 
@@ -78,3 +86,29 @@ def test_ngrams_are_a_fixed_size_list_of_int32() -> None:
     type_ = find_collocations(lambda: units).schema.field("ngram").type
     assert pa.types.is_fixed_size_list(type_)
     assert type_.value_type == pa.int32()
+
+
+def test_a_stored_table_is_read_in_the_form_that_policies_need(tmp_path: Path) -> None:
+    units = [table(corpus())]
+    found = find_collocations(lambda: units)
+    data = stream_bytes(found)
+    (tmp_path / "collocations.arrow").write_bytes(data)
+    entry = {"file": "collocations.arrow", "sha256": hashlib.sha256(data).hexdigest()}
+    manifest = Manifest(
+        mode="dynamic",
+        job_fingerprint="",
+        job={},
+        columns={},
+        max_length=128,
+        vocabulary=Vocabulary(size=64),
+        tokenizer={},
+        totals={},
+        shards=(),
+        tables={COLLOCATIONS: entry},
+    )
+    tables = read_tables(Directory(tmp_path), manifest)
+    assert tables[COLLOCATIONS].tolist() == found.column("ngram").to_pylist()
+    compiled = compile_collocations(
+        Binding(vocabulary=manifest.vocabulary, max_length=128, tables=tables)
+    )
+    assert [length.tokens for length in compiled.lengths] == [2, 3, 4, 5]

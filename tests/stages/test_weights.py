@@ -6,6 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from premask._errors import RequestError
+from premask.masking._operation import Binding
+from premask.masking._rows import Vocabulary
+from premask.masking.weights import allowed
+from premask.masking.weights import weight_tables as weight_tables_of
 from premask.stages.count import Counts
 from premask.stages.weights import (
     EXCLUDED,
@@ -62,3 +66,12 @@ def test_a_weight_that_is_none_is_refused(weight: float) -> None:
 def test_a_table_is_the_same_bytes_again() -> None:
     weights = quantise(np.array([1.0, 3.0, 0.0]), np.array([5, 2, 1]))
     assert table_bytes(weights) == table_bytes(weights.copy())
+
+
+def test_policies_read_the_octaves_of_a_table() -> None:
+    table = quantise(np.array([4.0, 1.0, 0.0]), np.ones(3, np.int64))
+    binding = Binding(vocabulary=Vocabulary(size=3), max_length=8, tables={"idf": table})
+    [(_, weights)] = weight_tables_of([{"by": "table", "table": "idf"}], binding)
+    octave = 1 << 8
+    assert weights.tolist()[:2] == [octave, -octave]
+    assert not bool(allowed(weights)[2])
