@@ -60,7 +60,7 @@ def read_arrow(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.Record
 
 def _open(path: str) -> Any:
     """The file as pyarrow's, memory-mapped where it is local, at the start of its stream."""
-    file = pa.PythonFile(open_binary(path)) if is_url(path) else pa.memory_map(path)
+    file = pa.PythonFile(open_binary(path), mode="r") if is_url(path) else pa.memory_map(path)
     if file.read(len(_FILE_MAGIC)) != _FILE_MAGIC:
         file.seek(0)
     return file

@@ -91,7 +91,7 @@ def _walk(
     real = folder.resolve()
     if real in above:
         return
-    for entry in os.scandir(folder):
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name.startswith("."):
             continue
         name = prefix + entry.name

@@ -94,7 +94,7 @@ def _document(
     try:
         record = _record(line)
         own_id = _find(record, source.id_field or DEFAULT_ID_FIELD)
-        document_id = record_id(own_id, document_id)
+        document_id = replace_surrogates(record_id(own_id, document_id), ledger.counters)
         text = _text(record, source.text_field)
     except _BadLine as exc:
         if exc.reason == "bad_json" and stream.damaged:
@@ -111,7 +111,6 @@ def _document(
     ledger.documents_read += 1
     if "\\ud" in line or "\\uD" in line:
         text = replace_surrogates(text, ledger.counters)
-        document_id = replace_surrogates(document_id, ledger.counters)
     yield Document(document_id, position, text)
 
 
