@@ -93,11 +93,6 @@ def append(x: Array, count: Array, value: int, *, where: Array) -> tuple[Array, 
     return x, xp.where(where, at + 1, count)
 
 
-def prepend(x: Array, count: Array, values: Array) -> tuple[Array, Array]:
-    """`values` (``[B, 1]``) before every row; the width grows by one."""
-    return concat([values, x]), count + 1
-
-
 def pack(high: Array, low: Array, size: int) -> Array:
     """One sortable int32 of two numbers below `size`, which is at most 65536."""
     bits = _bits(size)

@@ -4,13 +4,14 @@ The k-th run of noise becomes the k-th sentinel in the inputs; the targets are, 
 its sentinel and then its tokens. Where a mask begins with a kept token and ends with noise,
 that is T5's ``noise_span_to_unique_sentinel`` on the mask and on its complement, exactly; it
 stays aligned for every other mask too. Specials stay in the inputs, where they are. Runs beyond
-the last sentinel stay visible. Cost: two sorts, one of them over twice the row's length.
+the last sentinel stay visible, and those beyond the most that the law gives and 8 more: only a
+row with many documents can have them. Cost: two sorts, one of them over twice the row's length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from premask._errors import PolicyError
@@ -42,6 +43,9 @@ from premask.masking.objectives._decoder import (
 )
 from premask.masking.objectives._layout import Layout, has
 from premask.masking.threefry import REPLACE, words
+
+# Runs that a row may have beyond its law's, because specials and documents inside it cut spans.
+_SPARE_RUNS = 8
 
 # (rows, their layout, noise bool [B, L], key) -> inputs and labels
 Corrupt = Callable[[PaddedRows, Layout, Array, Array], dict[str, Array]]
@@ -103,9 +107,11 @@ def compile_sentinels(
         PolicyError: the tokenizer lacks sentinels, a start token or ordinary ids.
     """
     sentinels = _sentinel_table(parameters, binding, law)
-    source, target = _sides(parameters, binding, law)
-    finish = compile_decoder(parameters, binding)
     limit = len(sentinels) - int(parameters["final_sentinel"])
+    if "sentinels" in (parameters["inputs"], parameters["targets"]):
+        limit = min(limit, law.max_runs(binding.max_length) + _SPARE_RUNS)
+    source, target = _sides(parameters, binding, law, limit)
+    finish = compile_decoder(parameters, binding)
 
     def corrupt(rows: PaddedRows, layout: Layout, noise: Array, key: Array) -> dict[str, Array]:
         noise = noise & layout.text
@@ -117,7 +123,7 @@ def compile_sentinels(
             mask=noise & (ordinal < limit),
             opens=opens & (ordinal < limit),
             sentinel=lookup(table, clip(ordinal, 0, limit - 1)),
-            following=lookup(table, clip(total(opens), 0, len(sentinels) - 1)),
+            following=lookup(table, clip(total(opens), 0, min(limit, len(sentinels) - 1))),
         )
         inputs, count = _inputs(rows, layout, found, key, source)
         targets, num_targets = _targets(rows, layout, found, target)
@@ -179,47 +185,35 @@ def _gathered(
 
 
 def _sides(
-    parameters: Mapping[str, Any], binding: Binding, law: NoiseLaw
+    parameters: Mapping[str, Any], binding: Binding, law: NoiseLaw, limit: int
 ) -> tuple[_Side, _Side]:
     vocabulary, style = binding.vocabulary, parameters["targets"]
     end = end_id(vocabulary) if parameters["append_eos"] else None
     closes = end is not None and closes_rows(vocabulary)
     final = bool(parameters["final_sentinel"])
 
-    def input_width(length: int) -> int:
-        return int(parameters["input_length"] or length + closes)
-
     def target_width(length: int) -> int:
-        if parameters["target_length"]:
-            return int(parameters["target_length"])
         if style == "original":
             return length + closes + final
         noise = law.max_noise(min(length, binding.max_length))
-        # Specials inside a row may cut spans, so as many sentinels as there are may be used.
-        runs = min(noise, len(vocabulary.sentinel_ids)) if style == "sentinels" else 0
-        return noise + runs + final + 1
+        return noise + (min(noise, limit) if style == "sentinels" else 0) + final + 1
+
+    def asked(name: str, width: Callable[[int], int]) -> Callable[[int], int]:
+        value = parameters[name]
+        return width if value is None else lambda _: int(value)
 
     random = parameters["inputs"] == "random_tokens"
-    ranges = replacement_ranges(vocabulary, "policy.inputs") if random else ()
-    common: dict[str, Any] = {
-        "pad": pad_id(vocabulary),
-        "end": end,
-        "ranges": ranges,
-        "closes": closes,
-    }
     source = _Side(
         style=parameters["inputs"],
-        width=input_width,
+        pad=pad_id(vocabulary),
+        end=end,
+        width=asked("input_length", lambda length: length + closes),
+        closes=closes,
         final_sentinel=False,
-        **common,
+        ranges=replacement_ranges(vocabulary, "policy.inputs") if random else (),
     )
-    target = _Side(
-        style=style,
-        width=target_width,
-        final_sentinel=final,
-        **common,
-    )
-    return source, target
+    width = asked("target_length", target_width)
+    return source, replace(source, style=style, width=width, final_sentinel=final, ranges=())
 
 
 def _sentinel_table(

@@ -55,42 +55,39 @@ def gap_counts(max_sentences: int, ratio: float) -> np.ndarray:
 
 
 def compile_gap_sentences(parameters: Mapping[str, Any], binding: Binding) -> Apply:
-    """Rows to ``input_ids``, ``attention_mask`` and ``labels``; int32, L columns and more.
+    """Rows to ``input_ids``, ``attention_mask`` and ``labels``; int32, L columns or as asked.
 
     Raises:
         PolicyError: the tokenizer has no mask token, or rows have no ranks (when met).
     """
     vocabulary, finish = binding.vocabulary, compile_decoder(parameters, binding)
-    mask_id, pad, end = require_mask(vocabulary), pad_id(vocabulary), end_id(vocabulary)
-    limit, closes = threshold(parameters["mask_share"]), closes_rows(vocabulary)
+    mask_id, closes = require_mask(vocabulary), closes_rows(vocabulary)
+    limit = threshold(parameters["mask_share"])
     take = _compile_selection(parameters, binding)
-    asked = parameters["input_length"], parameters["target_length"]
+
+    def side(name: str, ids: Array, keep: Array, ends: Array) -> tuple[Array, Array]:
+        return gather_side(
+            ids,
+            keep,
+            width=parameters[name] or ids.shape[1] + closes,
+            pad=pad_id(vocabulary),
+            end=end_id(vocabulary),
+            ends=ends,
+        )
 
     def apply(rows: PaddedRows, key: Array) -> dict[str, Array]:
-        xp = namespace(key)
-        where, length = layout(rows), rows.input_ids.shape[1]
+        where = layout(rows)
         starts = sentence_starts(rows, where)
-        select, corrupt = words(key, length, SELECT)
-        opens = take(rows, starts, select, key)
-        begin = last_start(starts)
+        select, corrupt = words(key, rows.input_ids.shape[1], SELECT)
+        opens, begin = take(rows, starts, select, key), last_start(starts)
         taken = where.text & gather(opens, begin)
         masked = taken & gather(happens(corrupt, limit), begin)
-        shown = xp.where(masked, mask_id, rows.input_ids)
-        sides = (
-            (shown, where.inside & (~masked | starts), where.open_end & closes),
-            (rows.input_ids, taken, ~where.open_end | closes),
-        )
-        (inputs, count), (targets, num_targets) = (
-            gather_side(
-                ids,
-                keep,
-                width=width or length + closes,
-                pad=pad,
-                end=end,
-                ends=ends,
-            )
-            for (ids, keep, ends), width in zip(sides, asked, strict=True)
-        )
+        shown = namespace(key).where(masked, mask_id, rows.input_ids)
+        keep = where.inside & (~masked | starts)
+        inputs, count = side("input_length", shown, keep, where.open_end & closes)
+        # A template leaves room for the target's end: the row's own.
+        ends = ~where.open_end | closes
+        targets, num_targets = side("target_length", rows.input_ids, taken, ends)
         return {
             "input_ids": inputs,
             "attention_mask": attention(count, inputs.shape[1]),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from premask._format import IGNORE_LABEL
 from premask.masking._rows import Vocabulary
+from premask.masking.objectives._decoder import end_id
 
 
 def unpadded(values: Sequence[int], attention_mask: Sequence[int]) -> list[int]:
@@ -42,13 +43,16 @@ def restore_spans(
     return row
 
 
-def undo_fill_in_middle(ids: Sequence[int], vocabulary: Vocabulary) -> list[int]:
-    """The row that `fill_in_middle` made `ids` of, with its default sentinels.
+def undo_fill_in_middle(
+    ids: Sequence[int], vocabulary: Vocabulary, sentinels: Sequence[int] = ()
+) -> list[int]:
+    """The row that `fill_in_middle` made `ids` of.
 
-    The middle ends at the first special after it. Both arrangements are told apart by what
-    stands between the first two sentinels.
+    `sentinels` are those that it was given; by default the tokenizer's first three. The middle
+    ends at the first special after it.
     """
-    row, (prefix_id, suffix_id, middle_id) = list(ids), vocabulary.sentinel_ids[:3]
+    row = list(ids)
+    prefix_id, suffix_id, middle_id = sentinels or vocabulary.sentinel_ids[:3]
     if prefix_id not in row:
         return row
     start, suffix_at, middle_at = (row.index(x) for x in (prefix_id, suffix_id, middle_id))
@@ -61,4 +65,4 @@ def undo_fill_in_middle(ids: Sequence[int], vocabulary: Vocabulary) -> list[int]
 
 def _without_end(targets: Sequence[int], vocabulary: Vocabulary) -> list[int]:
     ids = list(targets)
-    return ids[:-1] if ids and ids[-1] == vocabulary.eos_id else ids
+    return ids[:-1] if ids and ids[-1] == end_id(vocabulary) else ids

@@ -9,6 +9,9 @@ import numpy as np
 from premask._format import Boundary
 from premask.masking._operation import Apply, Binding, Operation
 from premask.masking._rows import PaddedRows, Vocabulary
+from premask.masking.objectives._layout import layout
+from premask.masking.objectives.span_corruption import OPERATION as SPAN_CORRUPTION
+from premask.masking.objectives.span_corruption import noise_law
 from premask.masking.threefry import mask_key
 
 BOS, EOS, PAD, MASK = 1, 2, 3, 4
@@ -91,6 +94,13 @@ def keys_of(rows: PaddedRows, epoch: int = 0) -> Any:
 
 def run(apply: Apply, rows: PaddedRows, epoch: int = 0) -> dict[str, Any]:
     return apply(rows, keys_of(rows, epoch))
+
+
+def span_masks(rows: PaddedRows, max_length: int = 64, **changes: Any) -> np.ndarray:
+    """What span corruption with these parameters hides; bool ``[B, L]``."""
+    law = noise_law(parameters(SPAN_CORRUPTION, **changes), binding(max_length))
+    where = layout(rows)
+    return np.asarray(law(where, keys_of(rows), where.lengths * 0))
 
 
 def ragged_rows(seed: int, num_rows: int = 9, longest: int = 40) -> PaddedRows:
