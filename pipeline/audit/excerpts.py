@@ -70,7 +70,7 @@ def excerpts(source: AuditInput, spell: Speller, labels: tuple[str, ...]) -> lis
     """The chosen rows of `source`; `labels` name the codes of the entity track."""
     found = []
     for rows, row in choose_rows(source.tasks()):
-        for block, observations, _ in source.blocks(rows):
+        for block, observations in source.blocks(rows):
             found.append(_excerpt(row, block, observations, source.vocabulary, spell, labels))
     return found
 

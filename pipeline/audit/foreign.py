@@ -21,7 +21,8 @@ from premask._format import IGNORE_LABEL, INPUT_IDS, LABELS
 from premask.masking._rows import Vocabulary
 from premask.pipeline.audit.inputs import BLOCK_TOKENS, RowRange
 from premask.pipeline.audit.observation import Observation, SourceRows, observe_aligned
-from premask.rows import Rows
+from premask.pipeline.audit.word_marks import word_marks
+from premask.stages.tokenizer import LoadedTokenizer, load_tokenizer
 
 _SPECIAL = "special_tokens_mask"
 _PROBE_ROWS = 2000
@@ -33,11 +34,11 @@ class ForeignData:
 
     Attributes:
         location: its directory.
-        known: what ids mean, where a tokenizer told.
+        tokenizer: the tokenizer that made it, if it is known.
     """
 
     location: str
-    known: Vocabulary | None = None
+    tokenizer: str | None = None
 
     @cached_property
     def data(self) -> Any:
@@ -64,6 +65,10 @@ class ForeignData:
         return data.with_format("arrow")
 
     @cached_property
+    def loaded(self) -> LoadedTokenizer | None:
+        return None if self.tokenizer is None else load_tokenizer(self.tokenizer)
+
+    @cached_property
     def max_length(self) -> int:
         starts = range(0, len(self.data), _PROBE_ROWS)
         blocks = (self.data[start : start + _PROBE_ROWS] for start in starts)
@@ -75,8 +80,8 @@ class ForeignData:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        if self.known is not None:
-            return self.known
+        if self.loaded is not None:
+            return self.loaded.vocabulary
         table = self.data[:_PROBE_ROWS]
         ids, labels = _flat(table, INPUT_IDS), _flat(table, LABELS)
         there = labels != IGNORE_LABEL
@@ -92,12 +97,10 @@ class ForeignData:
             for s in range(0, len(self.data), step)
         ]
 
-    def blocks(
-        self, rows: RowRange
-    ) -> Iterator[tuple[SourceRows, list[Observation], Rows | None]]:
+    def blocks(self, rows: RowRange) -> Iterator[tuple[SourceRows, list[Observation]]]:
         step = max(1, BLOCK_TOKENS // self.max_length)
         for start in range(rows.start, rows.stop, step):
-            yield *self._block(self.data[start : min(start + step, rows.stop)]), None
+            yield self._block(self.data[start : min(start + step, rows.stop)])
 
     def _block(self, table: pa.Table) -> tuple[SourceRows, list[Observation]]:
         ids_BL, lengths_B = _padded(table, INPUT_IDS, 0)
@@ -113,11 +116,12 @@ class ForeignData:
             special_BL = _padded(table, _SPECIAL, 0)[0] != 0
         else:
             special_BL = np.isin(original_BL, self.vocabulary.special_ids)
+        text_BL = ~special_BL & (np.arange(ids_BL.shape[1]) < lengths_B[:, None])
         source = SourceRows(
             ids_BL=original_BL,
             lengths_B=lengths_B,
             special_BL=special_BL,
-            boundaries_BL=None,
+            boundaries_BL=word_marks(original_BL, text_BL, self.loaded),
             tracks={},
             seeds_B=None,
         )

@@ -16,11 +16,9 @@ import numpy as np
 from premask._errors import PolicyError
 from premask._format import (
     BOUNDARIES,
-    EPOCH,
     IGNORE_LABEL,
     INPUT_IDS,
     LABELS,
-    SEED,
     TRACKS,
     Boundary,
 )
@@ -66,9 +64,7 @@ class AuditInput(Protocol):
     @property
     def num_epochs(self) -> int: ...
     def tasks(self) -> list[RowRange]: ...
-    def blocks(
-        self, rows: RowRange
-    ) -> Iterator[tuple[SourceRows, list[Observation], Rows | None]]: ...
+    def blocks(self, rows: RowRange) -> Iterator[tuple[SourceRows, list[Observation]]]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +79,7 @@ class AuditWork:
 
 def _run(source: AuditInput, rows: RowRange) -> dict[str, Any]:
     statistics = empty_statistics(source)
-    for block, observations, _ in source.blocks(rows):
+    for block, observations in source.blocks(rows):
         measure(statistics, block, observations, source.vocabulary)
     return {"file": rows.file, "statistics": statistics}
 
@@ -128,14 +124,12 @@ class DynamicShards:
     def tasks(self) -> list[RowRange]:
         return shard_tasks(self.shards)
 
-    def blocks(
-        self, rows: RowRange
-    ) -> Iterator[tuple[SourceRows, list[Observation], Rows | None]]:
+    def blocks(self, rows: RowRange) -> Iterator[tuple[SourceRows, list[Observation]]]:
         shards, _ = self._open()
         for block in row_blocks(shards, rows, _WIDE.get(self.policy.operation, 1)):
             source = source_rows(block, sentence_borders=ends_at_sentences(self.policy))
             masked = [self.observe(block, source, epoch) for epoch in range(self.num_epochs)]
-            yield source, masked, block
+            yield source, masked
 
     def observe(self, block: Rows, source: SourceRows, epoch: int) -> Observation:
         """What the policy makes of some rows in one epoch."""
@@ -169,85 +163,21 @@ def _reopen_dynamic(location: str, value: dict[str, Any], num_epochs: int) -> Dy
     return DynamicShards(location, policy(value), num_epochs)
 
 
-@dataclass(frozen=True, kw_only=True)
-class StaticShards:
-    """A frozen shard set: every row is one masked version, and its own epoch."""
-
-    location: str
-    sentence_borders: bool = False
-
-    @property
-    def shards(self) -> ShardSet:
-        return open_shards(self.location)
-
-    @property
-    def max_length(self) -> int:
-        return self.shards.manifest.max_length
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return self.shards.vocabulary
-
-    @property
-    def num_epochs(self) -> int:
-        return 1
-
-    def tasks(self) -> list[RowRange]:
-        return shard_tasks(self.shards)
-
-    def blocks(
-        self, rows: RowRange
-    ) -> Iterator[tuple[SourceRows, list[Observation], Rows | None]]:
-        shards = self.shards
-        for block in row_blocks(shards, rows):
-            yield *static_block(block, shards.vocabulary, self.sentence_borders), block
-
-
 def ends_at_sentences(value: Policy | None) -> bool:
     """Whether a sentence's border ends a unit of the policy."""
     return value is not None and value.parameters.get("within") == "sentence"
 
 
-def static_block(
-    block: Rows, vocabulary: Vocabulary, sentence_borders: bool
-) -> tuple[SourceRows, list[Observation]]:
-    """Masked rows, taken apart into the row and what was made of it."""
-    ids_BL = block.lists[INPUT_IDS].astype(np.int32)
-    labels_BT = block.lists[LABELS].astype(np.int32)
-    num_labels_B = block.lengths[LABELS]
-    labels_BT[np.arange(labels_BT.shape[1]) >= num_labels_B[:, None]] = IGNORE_LABEL
-    lengths_B = block.lengths[INPUT_IDS]
-    if labels_BT.shape == ids_BL.shape and (num_labels_B == lengths_B).all():
-        original_BL = np.where(labels_BT == IGNORE_LABEL, ids_BL, labels_BT)
-        source = source_rows(block, original_BL, sentence_borders=sentence_borders)
-        return source, [observe_aligned(source, ids_BL, labels_BT)]
-    source = source_rows(block, ids_BL)
-    outputs = {
-        INPUT_IDS: ids_BL,
-        "attention_mask": source.inside_BL.astype(np.int32),
-        LABELS: labels_BT,
-    }
-    return source, [observe_sequences(source, outputs, vocabulary)]
-
-
-def source_rows(
-    block: Rows, ids_BL: np.ndarray | None = None, *, sentence_borders: bool = False
-) -> SourceRows:
-    """A block of a shard set as the audit sees it; `ids_BL` replaces its ids."""
-    ids_BL = block.lists[INPUT_IDS].astype(np.int32) if ids_BL is None else ids_BL
-    bits_BL = block.lists.get(BOUNDARIES)
-    special_BL = (
-        (bits_BL & int(Boundary.SPECIAL)) != 0
-        if bits_BL is not None
-        else np.isin(ids_BL, block.binding.vocabulary.special_ids)
-    )
+def source_rows(block: Rows, *, sentence_borders: bool = False) -> SourceRows:
+    """A block of a dynamic shard set as the audit sees it."""
+    bits_BL = block.lists[BOUNDARIES]
     return SourceRows(
-        ids_BL=ids_BL,
+        ids_BL=block.lists[INPUT_IDS].astype(np.int32),
         lengths_B=block.lengths[INPUT_IDS].astype(np.int64),
-        special_BL=special_BL,
+        special_BL=(bits_BL & int(Boundary.SPECIAL)) != 0,
         boundaries_BL=bits_BL,
         tracks={name: block.lists[name] for name in TRACKS if name in block.lists},
-        seeds_B=block.numbers.get(SEED) if EPOCH not in block.numbers else None,
+        seeds_B=block.seed,
         sentence_borders=sentence_borders,
     )
 

@@ -10,24 +10,20 @@ from typing import Any
 
 from premask._errors import RequestError
 from premask._format import MANIFEST_FILE, TOKENIZER_FILE
-from premask.masking._rows import Vocabulary
+from premask.masking.operations import OPERATIONS
 from premask.masking.policy import Policy, policy
 from premask.pipeline.audit.collect import collect
 from premask.pipeline.audit.excerpts import excerpts
 from premask.pipeline.audit.expectation import Expectation, expectation_of
 from premask.pipeline.audit.foreign import ForeignData
-from premask.pipeline.audit.inputs import (
-    AuditInput,
-    DynamicShards,
-    StaticShards,
-    ends_at_sentences,
-)
+from premask.pipeline.audit.inputs import AuditInput, DynamicShards
 from premask.pipeline.audit.page import render
 from premask.pipeline.audit.promises import SIGNIFICANCE, check_promises
 from premask.pipeline.audit.report import build_report
+from premask.pipeline.audit.static import StaticShards
 from premask.pipeline.audit.words import Speller, plain_ids, speller
 from premask.pipeline.engine import Engine
-from premask.pipeline.output import Output
+from premask.pipeline.output import Output, absolute
 from premask.shards import ShardSet, open_shards
 
 DEFAULT_EPOCHS = 5
@@ -81,14 +77,14 @@ def resolve(
         raise RequestError("a shard set has its own tokenizer", location="--tokenizer")
     chosen = _static_policy(shards, value) if static else value or policy(DEFAULT_POLICY)
     source: AuditInput = (
-        StaticShards(location=location, sentence_borders=ends_at_sentences(chosen))
+        StaticShards(location=absolute(location), policy=chosen)
         if static or chosen is None
-        else DynamicShards(location, chosen, epochs or DEFAULT_EPOCHS)
+        else DynamicShards(absolute(location), chosen, epochs or DEFAULT_EPOCHS)
     )
     return Request(
         source=source,
         policy=chosen,
-        about=_about_shards(shards),
+        about=_about_shards(location, shards),
         tracks=shards.tracks,
         spell=speller(
             Output.at(location).read(TOKENIZER_FILE).decode(), shards.vocabulary.special_ids
@@ -141,21 +137,16 @@ def _is_foreign(location: str) -> bool:
 
 
 def _foreign(location: str, value: Policy | None, tokenizer: str | None) -> Request:
-    known: Vocabulary | None = None
-    spell: Speller = plain_ids
-    if tokenizer is not None:
-        from premask.stages.tokenizer import load_tokenizer
-
-        loaded = load_tokenizer(tokenizer)
-        known = loaded.vocabulary
-        spell = speller(loaded.json.decode(), known.special_ids)
-    source = ForeignData(location=location, known=known)
+    source = ForeignData(location=absolute(location), tokenizer=tokenizer)
+    loaded = source.loaded
     return Request(
         source=source,
         policy=value,
         about={"location": location, "kind": "data set", "rows": len(source.data)},
         tracks={},
-        spell=spell,
+        spell=speller(loaded.json.decode(), loaded.vocabulary.special_ids)
+        if loaded
+        else plain_ids,
     )
 
 
@@ -163,9 +154,10 @@ def _static_policy(shards: ShardSet, value: Policy | None) -> Policy | None:
     if value is not None:
         return value
     stored = shards.manifest.policy
-    if not stored:
+    if stored is None:
         return None
-    return policy(stored.get("policy", stored))
+    known = {"name", "operation", *OPERATIONS[stored["operation"]].parameters}
+    return policy({key: held for key, held in stored.items() if key in known})
 
 
 def _about_policy(value: Policy | None) -> dict[str, Any] | None:
@@ -179,10 +171,10 @@ def _about_policy(value: Policy | None) -> dict[str, Any] | None:
     }
 
 
-def _about_shards(shards: ShardSet) -> dict[str, Any]:
+def _about_shards(location: str, shards: ShardSet) -> dict[str, Any]:
     manifest = shards.manifest
     return {
-        "location": shards.location,
+        "location": location,
         "kind": f"{manifest.mode} shard set",
         "manifest_sha256": manifest.sha256,
         "rows": manifest.num_rows,

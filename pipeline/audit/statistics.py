@@ -51,6 +51,7 @@ class ByLength:
 
     def add(self, length_B: np.ndarray, selected_B: np.ndarray) -> None:
         """Counts a batch: two int64 ``[B]``."""
+        length_B = np.minimum(length_B, len(self.rows) - 1)
         np.add.at(self.rows, length_B, 1)
         np.add.at(self.selected, length_B, selected_B)
         np.add.at(self.squares, length_B, selected_B * selected_B)

@@ -140,15 +140,13 @@ class InMemory(DynamicShards):
             for n, s in enumerate(starts)
         ]
 
-    def blocks(
-        self, rows: RowRange
-    ) -> Iterator[tuple[SourceRows, list[Observation], Rows | None]]:
+    def blocks(self, rows: RowRange) -> Iterator[tuple[SourceRows, list[Observation]]]:
         block = self._rows.take(np.arange(rows.start, rows.stop))
         source = source_rows(block, sentence_borders=ends_at_sentences(self.policy))
         used = self._policies.get(rows.start // self._size, self.policy)
         masker = used.bind(block.binding)
         outputs = [masker(block.pad(), epoch) for epoch in self._epochs]
-        yield source, [self.look_at(source, one) for one in outputs], block
+        yield source, [self.look_at(source, one) for one in outputs]
 
 
 @dataclass(frozen=True, kw_only=True)
