@@ -83,8 +83,8 @@ PRESETS: tuple[Preset, ...] = (
         "masked with probability 0.9.",
         source="Zhang et al., ICML 2020; pegasus sentence_selection",
         deviations=(
-            "The ratio is fixed, or drawn per row (lowest_ratio); the source's noise depends on "
-            "the sentence's number alone.",
+            "The ratio is fixed, or drawn per row (lowest_ratio); the source's noise depends "
+            "on the sentence's number alone.",
             "No masked language model on the remaining sentences.",
             "Sentences without a rank come last.",
         ),
