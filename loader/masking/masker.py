@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from premask._errors import PolicyError
-from premask.masking._backend import Array, namespace
+from premask.masking._backend import Array, is_jax, namespace
 from premask.masking._operation import Apply, Binding
 from premask.masking._rows import PaddedRows
 from premask.masking.adaptive import TABLE, Feedback, Snapshot, adaptive_law
@@ -108,6 +108,11 @@ class Masker:
         """
         return tuple(feedback.snapshot(epoch) for feedback in self._feedbacks())
 
+    @property
+    def version(self) -> int:
+        """Grows with every snapshot; what compiles this function anew must look at it."""
+        return sum(len(feedback.snapshots) for feedback in self._all_feedbacks())
+
     def state_dict(self) -> dict[str, Any]:
         """What an adaptive policy has learned, as plain data; without feedback nearly empty."""
         return {
@@ -169,7 +174,10 @@ class Masker:
         self, feedback: Feedback, rows: PaddedRows, epoch: Array
     ) -> dict[str, Array]:
         xp = namespace(rows.input_ids)
-        versions = sorted({feedback.in_force(int(value)) for value in np.unique(epoch)})
+        versions = list(range(len(feedback.snapshots) + 1))
+        if not is_jax(xp):  # under jit the epochs are not known yet
+            epochs = {int(value) for value in epoch.tolist()}
+            versions = sorted({feedback.in_force(value) for value in epochs})
         outputs = self._apply(versions[0], rows, epoch)
         for version in versions[1:]:
             begins = epoch >= feedback.snapshots[version - 1].epoch

@@ -8,10 +8,10 @@ COMPOSITE_PRESETS = (
     Preset(
         name="mixture",
         operation="mixture",
-        parameters={"policies": ("random", "whole_word", "span"), "shares": (0.4, 0.3, 0.3)},
+        parameters={"policies": ("random", "whole_word", "span")},
         summary="Every row draws one of several policies.",
-        law="A row is masked by `random` with chance 0.4, `whole_word` 0.3 or `span` 0.3, "
-        "drawn anew in every epoch, and then exactly as that policy alone would mask it.",
+        law="A row is masked by `random`, `whole_word` or `span`, each with chance 1/3, drawn "
+        "anew in every epoch, and then exactly as that policy alone would mask it.",
         source="mixtures of objectives, as in UL2 (Tay et al. 2022)",
         deviations=("per: batch draws per step of the run; such a policy cannot be frozen.",),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -165,7 +166,8 @@ def text_rows(
 
 def selected(outputs: Mapping[str, Any]) -> np.ndarray:
     """bool ``[B, L]``: what a masked language model is asked for."""
-    return np.asarray(outputs["labels"]) != -100
+    flags: np.ndarray = np.asarray(outputs["labels"]) != -100
+    return flags
 
 
 def text_of(rows: PaddedRows) -> np.ndarray:
@@ -192,10 +194,4 @@ def chi_square(observed: np.ndarray, expected: np.ndarray) -> float:
         return 1.0
     spread = 2 / (9 * freedom)
     z = ((statistic / freedom) ** (1 / 3) - (1 - spread)) / spread**0.5
-    return 0.5 * float(np.array([_erfc(z / 2**0.5)])[0])
-
-
-def _erfc(x: float) -> float:
-    from math import erfc
-
-    return erfc(x)
+    return 0.5 * math.erfc(z / 2**0.5)

@@ -39,7 +39,8 @@ def text(rows: PaddedRows, row: int) -> list[int]:
 
 def units(rows: PaddedRows, row: int, kind: str) -> list[Unit]:
     """The partition of a row's text, unit by unit."""
-    bits, places, found = rows.boundaries[row], text(rows, row), []
+    bits, places = rows.boundaries[row], text(rows, row)
+    found: list[Unit] = []
     opens, inside = {"entity": (16, 48), "phrase": (64, 192)}.get(kind, (0, 0))
     for i in places:
         here = int(bits[i])
@@ -76,8 +77,9 @@ def budget(parameters: Mapping[str, Any], count: int) -> int:
     """The budget of a row with `count` countable tokens (no stochastic rounding)."""
     if count == 0:
         return 0
-    law = {"nearest": round, "ceil": math.ceil, "floor": math.floor}[parameters["rounding"]]
-    value = max(parameters["at_least"], law(count * parameters["rate"]))
+    wanted = count * parameters["rate"]
+    rounded = {"nearest": round(wanted), "ceil": math.ceil(wanted), "floor": int(wanted)}
+    value = max(parameters["at_least"], rounded[parameters["rounding"]])
     most = parameters["at_most"]
     return int(value if most is None else min(most, value))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -91,7 +91,7 @@ def successive(weights: list[float], size: int) -> dict[tuple[int, ...], float]:
     return law
 
 
-def weighted(weights: list[float]) -> Binding:
+def weighted(weights: Sequence[float]) -> Binding:
     """The test binding, with these weights for the token ids 10, 11, ..."""
     table = np.zeros(200)
     table[10 : 10 + len(weights)] = weights
@@ -168,7 +168,7 @@ def test_weighted_bernoulli_keeps_the_rate_of_the_corpus() -> None:
 
 def test_stochastic_rounding_adds_one_as_often_as_the_fraction_says() -> None:
     observed = patterns(policy("roberta", rate=0.3), [2] * 8)
-    sizes = Counter({(2,): 0, (3,): 0})
+    sizes: Counter[tuple[int, ...]] = Counter({(2,): 0, (3,): 0})
     for key, count in observed.items():
         sizes[(len(key),)] += count
     assert_law(sizes, {(2,): 0.6, (3,): 0.4})
@@ -284,7 +284,7 @@ def test_special_ids_come_only_when_asked_for() -> None:
 def test_a_mixture_draws_its_policies_by_their_shares() -> None:
     members = [{"preset": "random", "rate": rate} for rate in (0.1, 0.2, 0.3)]
     chosen = policy("mixture", policies=members, shares=[0.5, 0.3, 0.2])
-    sizes = Counter({(1,): 0, (2,): 0, (3,): 0})
+    sizes: Counter[tuple[int, ...]] = Counter({(1,): 0, (2,): 0, (3,): 0})
     for key, count in patterns(chosen, [2] * 10).items():
         sizes[(len(key),)] += count
     assert_law(sizes, {(1,): 0.5, (2,): 0.3, (3,): 0.2})

@@ -84,7 +84,9 @@ def test_keys_leave_the_places_their_bits(bits: int) -> None:
     words = np.random.default_rng(4).integers(-(2**31), 2**31, 10_000).astype(np.int32)
     extremes = np.array([-(2**31), -1, 0, 1, 2**31 - 1], np.int32)
     for weight in (-(1 << 20), -5000, 0, 5000):
-        key = race.race_key(np.concatenate([words, extremes]), np.int32([weight]), bits)
+        key = race.race_key(
+            np.concatenate([words, extremes]), np.array([weight], np.int32), bits
+        )
         assert key.min() >= 0
         assert key.max() < 2 ** (31 - bits)
 
