@@ -67,10 +67,7 @@ def sentencepiece_content(
     pieces = model.pieces + _sentinels(model, config)
     byte_fallback = any(piece.kind == BYTE for piece in pieces)
     unknown = next((i for i, p in enumerate(pieces) if p.kind == UNKNOWN), None)
-    if kind == _UNIGRAM:
-        inner = _unigram(pieces, unknown, byte_fallback)
-    else:
-        inner = _bpe(pieces, unknown, byte_fallback)
+    convert = _unigram if kind == _UNIGRAM else _bpe
     return {
         "version": "1.0",
         "truncation": None,
@@ -80,7 +77,7 @@ def sentencepiece_content(
         "pre_tokenizer": _pre_tokenizer(model),
         "post_processor": _template(pieces),
         "decoder": _decoder(byte_fallback, dummy_prefix=bool(model.normalizer.get(3, 1))),
-        "model": inner,
+        "model": convert(pieces, unknown, byte_fallback),
     }
 
 

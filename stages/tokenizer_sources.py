@@ -178,16 +178,8 @@ def _bert_content(text: str, config: Mapping[str, Any], location: str) -> dict[s
     Lower-casing is taken from the configuration, else from the vocabulary: a cased one has
     capital letters in thousands of pieces, an uncased one in a handful.
     """
-    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-    ids = {piece: i for i, piece in enumerate(lines)}
-    missing = [name for name in _BERT_SPECIALS if name not in ids]
-    if missing:
-        raise RequestError(
-            f"the vocabulary lacks {', '.join(missing)}; a BERT vocab.txt has one piece per "
-            "line, its special tokens in capitals",
-            location=location,
-        )
-    plain = [piece for piece in lines if piece not in _BERT_SPECIALS]
+    ids = _bert_ids(text, location)
+    plain = [piece for piece in ids if piece not in _BERT_SPECIALS]
     capitals = sum(piece != piece.lower() for piece in plain)
     lowercase = bool(config.get("do_lower_case", capitals * 200 < len(plain)))
     return {
@@ -215,28 +207,22 @@ def _bert_content(text: str, config: Mapping[str, Any], location: str) -> dict[s
     }
 
 
+def _bert_ids(text: str, location: str) -> dict[str, int]:
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    ids = {piece: i for i, piece in enumerate(lines)}
+    missing = [name for name in _BERT_SPECIALS if name not in ids]
+    if missing:
+        raise RequestError(
+            f"the vocabulary lacks {', '.join(missing)}; a BERT vocab.txt has one piece per "
+            "line, its special tokens in capitals",
+            location=location,
+        )
+    return ids
+
+
 def _byte_level_content(file: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """GPT-2's byte-level BPE, or RoBERTa's where its special tokens are in the vocabulary."""
-    files = {}
-    for name in ("vocab.json", "merges.txt"):
-        candidates = [file.with_name(name), file.with_name(f"{name}.gz")]
-        present = [candidate for candidate in candidates if candidate.is_file()]
-        if not present:
-            raise RequestError(
-                f"{name} is missing; a byte-level BPE needs vocab.json and merges.txt together",
-                location=str(file.parent),
-            )
-        files[name] = present[0]
-    ids = _parse_json(_read_bytes(files["vocab.json"]), files["vocab.json"])
-    lines = _decode(_read_bytes(files["merges.txt"]), files["merges.txt"]).split("\n")
-    merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
-    wrong = [pair for pair in merges if len(pair) != 2 or "".join(pair) not in ids]
-    if wrong:
-        raise RequestError(
-            f"{len(wrong)} merges do not fit the vocabulary, the first is {wrong[0]}; "
-            "use the vocab.json and merges.txt of one model",
-            location=str(files["merges.txt"]),
-        )
+    ids, merges = _vocabulary_and_merges(file)
     byte_level = {
         "type": "ByteLevel",
         "add_prefix_space": bool(config.get("add_prefix_space", False)),
@@ -263,6 +249,30 @@ def _byte_level_content(file: Path, config: Mapping[str, Any]) -> dict[str, Any]
             "merges": merges,
         },
     }
+
+
+def _vocabulary_and_merges(file: Path) -> tuple[dict[str, int], list[list[str]]]:
+    files = {}
+    for name in ("vocab.json", "merges.txt"):
+        candidates = [file.with_name(name), file.with_name(f"{name}.gz")]
+        present = [candidate for candidate in candidates if candidate.is_file()]
+        if not present:
+            raise RequestError(
+                f"{name} is missing; a byte-level BPE needs vocab.json and merges.txt together",
+                location=str(file.parent),
+            )
+        files[name] = present[0]
+    ids = _parse_json(_read_bytes(files["vocab.json"]), files["vocab.json"])
+    lines = _decode(_read_bytes(files["merges.txt"]), files["merges.txt"]).split("\n")
+    merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
+    wrong = [pair for pair in merges if len(pair) != 2 or "".join(pair) not in ids]
+    if wrong:
+        raise RequestError(
+            f"{len(wrong)} merges do not fit the vocabulary, the first is {wrong[0]}; "
+            "use the vocab.json and merges.txt of one model",
+            location=str(files["merges.txt"]),
+        )
+    return ids, merges
 
 
 def _byte_level_specials(

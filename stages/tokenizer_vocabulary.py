@@ -53,13 +53,11 @@ def describe_vocabulary(
     prefix, suffix = _template(tokenizer)
     _complete_roles(roles, prefix, suffix)
     sentinels = _sentinels(ids)
-    specials = {i for i, token in added.items() if token.special} | {*sentinels}
-    specials |= {i for i in (*prefix, *suffix, *roles.values()) if i is not None}
+    named = (*prefix, *suffix, *sentinels, *roles.values())
+    specials = {i for i, token in added.items() if token.special}
+    specials |= {i for i in named if i is not None}
     specials -= {roles["unk"]}
-    closed = specials | {roles["unk"]}
-    closed |= {i for token, i in ids.items() if _PLACEHOLDER.fullmatch(token)}
-    closed |= {i for token, i in ids.items() if is_byte_piece(token)}
-    ranges = _ranges(set(ids.values()) - closed)
+    ranges = _ranges(_ordinary(ids) - specials - {roles["unk"]})
     if not ranges:
         raise RequestError(
             f"the tokenizer knows {len(ids)} tokens and none of them is text, so every word "
@@ -68,13 +66,22 @@ def describe_vocabulary(
         )
     return Vocabulary(
         size=max(ids.values()) + 1,
-        special_ids=tuple(sorted(i for i in specials if i is not None)),
+        special_ids=tuple(sorted(specials)),
         sentinel_ids=tuple(sentinels),
         prefix_ids=prefix,
         suffix_ids=suffix,
         replacement_ranges=ranges,
         **{f"{role}_id": token_id for role, token_id in roles.items()},
     )
+
+
+def _ordinary(ids: Mapping[str, int]) -> set[int]:
+    """All ids but placeholders and byte-fallback pieces."""
+    return {
+        i
+        for token, i in ids.items()
+        if not _PLACEHOLDER.fullmatch(token) and not is_byte_piece(token)
+    }
 
 
 def _roles(

@@ -15,7 +15,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal
@@ -65,21 +67,16 @@ def write_shard(
     codec = None if compression == "none" else compression
     options = pa.ipc.IpcWriteOptions(compression=codec)
     num_rows = num_tokens = 0
-    try:
-        with (
-            HashingFile(path) as file,
-            pa.ipc.new_stream(file, schema, options=options) as stream,
-        ):
-            window: pa.Table | None = first
-            while window is not None:
-                for batch in _record_batches(window, batch_bytes):
-                    stream.write_batch(batch)
-                num_rows += window.num_rows
-                num_tokens += _num_tokens(window)
-                window = next(windows, None)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    with (
+        _gone_on_error(path),
+        HashingFile(path) as file,
+        pa.ipc.new_stream(file, schema, options=options) as stream,
+    ):
+        for window in chain([first], windows):
+            for batch in _record_batches(window, batch_bytes):
+                stream.write_batch(batch)
+            num_rows += window.num_rows
+            num_tokens += _num_tokens(window)
     return WrittenShard(
         num_rows=num_rows,
         num_tokens=num_tokens,
@@ -87,6 +84,16 @@ def write_shard(
         xxh3_64=file.xxh3.hexdigest(),
         sha256=file.sha256.hexdigest(),
     )
+
+
+@contextmanager
+def _gone_on_error(path: Path) -> Iterator[None]:
+    """Leaves no file at `path` when the work on it fails."""
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _windows(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
