@@ -212,9 +212,9 @@ def _connected(engine: RayEngine) -> Iterator[int]:
     # Ray puts the driver's working directory on the workers' path, where a user's own
     # `datasets.py` or `schemas/` would shadow a library: it gets an empty one.
     with TemporaryDirectory(prefix="premask-ray-", ignore_cleanup_errors=True) as empty:
-        with chdir(empty):
-            _start(engine)
         try:
+            with chdir(empty):
+                _start(engine)
             yield engine.workers or _num_cpus()
         finally:
             ray.shutdown()
@@ -234,6 +234,7 @@ def _start(engine: RayEngine) -> None:
         cores = engine.workers or len(os.sched_getaffinity(0))
         options |= {"num_cpus": cores, "include_dashboard": False}
         ray.init(address="local", object_store_memory=_OBJECT_STORE_BYTES, **options)
+        _refuse_missing_gpus(engine.gpus)
         return
     try:
         _knock(address)
@@ -246,6 +247,17 @@ def _start(engine: RayEngine) -> None:
         ) from error
 
 
+def _refuse_missing_gpus(gpus: float) -> None:
+    """Ray would wait for ever for a worker that this machine cannot hold."""
+    found = _resources().get("GPU", 0.0)
+    if gpus > found:
+        raise RequestError(
+            f"{gpus:g} GPUs per worker, but this machine has {found:g}; lower it, or give "
+            "the address of a cluster that has them",
+            location="annotate.gpus",
+        )
+
+
 def _knock(address: str) -> None:
     """Asks for a connection first: Ray itself would try for many minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
@@ -254,7 +266,10 @@ def _knock(address: str) -> None:
 
 
 def _num_cpus() -> int:
+    return max(1, int(_resources().get("CPU", 1)))
+
+
+def _resources() -> dict[str, float]:
     import ray
 
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return max(1, int(resources.get("CPU", 1)))
+    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]

@@ -13,6 +13,7 @@ from premask.pipeline.commands.summary import summary
 if TYPE_CHECKING:
     from premask.pipeline.plan import Plan
 
+_LISTED_UNITS = 40
 _INPUT, _ROWS, _RUN = "Without a job file", "Rows", "How it runs"
 
 
@@ -163,8 +164,10 @@ def _print_plan(plan: Plan) -> None:
             f"source {index}: {source.path} ({formats}): {len(files)} files, "
             f"{len(units)} units, {size:,} bytes"
         )
-    for number, unit in enumerate(plan.units):
+    for number, unit in enumerate(plan.units[:_LISTED_UNITS]):
         print(f"  unit {number:05d}  {unit.num_bytes:>14,} bytes  {unit.name}:{unit.start}")
+    if len(plan.units) > _LISTED_UNITS:
+        print(f"  and {len(plan.units) - _LISTED_UNITS} units more")
     print(f"chain: {' > '.join(plan.stage_names())}")
     print(
         f"total: {len(plan.units)} units, {plan.num_bytes:,} bytes, about "

@@ -10,6 +10,8 @@ import pytest
 from premask.schemas.job import Job
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
+from tests.pipeline.sets import run_build
+
 WORDS = [
     "the",
     "cat",
@@ -59,6 +61,17 @@ def document(number: int) -> str:
     return "\n".join(sentence(number * 10 + k) for k in range(3 + number % 4))
 
 
+def job_values(corpus: Path, tokenizer: Path, out: Path) -> dict[str, Any]:
+    """A job of nine units, as plain values."""
+    return {
+        "sources": [{"path": str(corpus), "document": "paragraph"}],
+        "output": str(out),
+        "tokenizer": str(tokenizer),
+        "unit_bytes": 4096,
+        "rows": {"max_length": 32},
+    }
+
+
 @pytest.fixture(scope="session")
 def tokenizer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A WordPiece tokenizer in the manner of BERT, trained on the corpus's own words."""
@@ -89,17 +102,21 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def values(corpus: Path, tokenizer_file: Path, tmp_path: Path) -> dict[str, Any]:
-    """A job of about ten units, as plain values."""
-    return {
-        "sources": [{"path": str(corpus), "document": "paragraph"}],
-        "output": str(tmp_path / "out"),
-        "tokenizer": str(tokenizer_file),
-        "unit_bytes": 4096,
-        "rows": {"max_length": 32},
-    }
+    """The job as plain values, its output in the test's own folder."""
+    return job_values(corpus, tokenizer_file, tmp_path / "out")
 
 
 @pytest.fixture
 def make_job(values: dict[str, Any]) -> Callable[..., Job]:
     """The job, with changes."""
     return lambda **changes: Job.model_validate({**values, **changes})
+
+
+@pytest.fixture(scope="session")
+def built_set(
+    corpus: Path, tokenizer_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The set of the job, built once; for tests that only look at it."""
+    out = tmp_path_factory.mktemp("built") / "out"
+    run_build(Job.model_validate(job_values(corpus, tokenizer_file, out)))
+    return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -118,8 +119,8 @@ def test_a_misspelt_command_or_option_is_status_2(arguments: list[str]) -> None:
     assert "Traceback" not in err
 
 
-def test_a_damaged_set_is_status_1(job_file: Path, tmp_path: Path) -> None:
-    premask("build", str(job_file))
+def test_a_damaged_set_is_status_1(built_set: Path, tmp_path: Path) -> None:
+    shutil.copytree(built_set, tmp_path / "out")
     (tmp_path / "out/shards/00004.arrow").unlink()
     status, _, err = premask("verify", str(tmp_path / "out"))
     assert status == 1
@@ -128,12 +129,11 @@ def test_a_damaged_set_is_status_1(job_file: Path, tmp_path: Path) -> None:
 
 
 def test_show_marks_targets_without_colour_and_writes_a_page(
-    job_file: Path, tmp_path: Path
+    built_set: Path, tmp_path: Path
 ) -> None:
-    premask("build", str(job_file))
     page = tmp_path / "row.html"
     arguments = ("--policy", "random", "--set", "rate=0.4", "--epoch", "2", "--html", str(page))
-    status, told, _ = premask("show", str(tmp_path / "out"), *arguments)
+    status, told, _ = premask("show", str(built_set), *arguments)
     assert status == 0
     assert told.count("«") > 5
     assert "epoch 2" in told
@@ -141,9 +141,8 @@ def test_show_marks_targets_without_colour_and_writes_a_page(
 
 
 @pytest.mark.parametrize("row", ["-1", "100000"])
-def test_a_row_that_is_not_there_is_refused(job_file: Path, tmp_path: Path, row: str) -> None:
-    premask("build", str(job_file))
-    status, _, err = premask("show", str(tmp_path / "out"), "--row", row)
+def test_a_row_that_is_not_there_is_refused(built_set: Path, row: str) -> None:
+    status, _, err = premask("show", str(built_set), "--row", row)
     assert status == 2
     assert f"row {row} of a set of" in err
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from premask._errors import RequestError
+from premask.masking.policy import policy
 from premask.pipeline.engine import Engine, Outcome, Task
+from premask.pipeline.freeze import freeze
 from premask.pipeline.local import LocalEngine
+from premask.pipeline.progress import Reporters
 from premask.pipeline.ray_engine import RayEngine
 from premask.schemas.job import Job
 
@@ -152,3 +155,19 @@ def test_ray_builds_the_bytes_of_the_local_engine(
     run_build(local)
     run_build(job)
     assert files_of(job.output) == files_of(local.output)
+
+
+@pytest.mark.usefixtures("ray_up")
+def test_ray_freezes_the_bytes_of_the_local_engine(
+    built_set: Path, ray_engine: RayEngine, tmp_path: Path
+) -> None:
+    for name, engine in (("local", LocalEngine()), ("ray", ray_engine)):
+        freeze(
+            str(built_set),
+            str(tmp_path / name),
+            policy("whole_word"),
+            epochs=2,
+            engine=engine,
+            reporter=Reporters(reporters=()),
+        )
+    assert files_of(tmp_path / "ray") == files_of(tmp_path / "local")

@@ -31,7 +31,7 @@ POLICIES: list[dict[str, Any]] = [
     {"preset": "clm"},
     {"preset": "prefix_lm"},
     {"preset": "span_corruption"},
-    {"preset": "denoising"},
+    {"preset": "denoising", "permute": 0.0},
     {"preset": "mass"},
     {"preset": "replaced_token"},
     {"preset": "fill_in_middle"},

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from premask._errors import FormatError
 from premask.pipeline.verify import verify
-from premask.schemas.job import Job
-
-from tests.pipeline.sets import run_build
 
 
 @pytest.fixture
-def out(make_job: Callable[..., Job]) -> Path:
-    job = make_job()
-    run_build(job)
-    return Path(job.output)
+def out(built_set: Path, tmp_path: Path) -> Path:
+    """A set to damage."""
+    return Path(shutil.copytree(built_set, tmp_path / "out"))
 
 
 def faults(out: Path) -> str:
