@@ -164,7 +164,7 @@ def _unigram(pieces: list[_Piece], unknown: int | None, byte_fallback: bool) -> 
 
 
 def _score(piece: _Piece, best: float) -> float:
-    """User-defined pieces win against any other segmentation, as in SentencePiece itself."""
+    """The piece's score; of a user-defined one, what SentencePiece puts in its place."""
     return len(piece.text) * best - 0.1 if piece.kind == USER_DEFINED else piece.score
 
 
