@@ -11,6 +11,7 @@ Arrays: ``BL`` per position, ``BU`` per word, ``B1`` per row; ends are inclusive
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from premask.masking._backend import (
     INT32_MAX,
@@ -52,12 +53,7 @@ def span_ends(units: Units, opens_segment_BU: Array, longest: int) -> list[Array
 
 
 def cover_by_anchors(
-    key_BL: Array,
-    text_BL: Array,
-    left_BL: Array,
-    right_BL: Array,
-    budget_B1: Array,
-    bits: int,
+    key_BL: Array, text_BL: Array, left_BL: Array, right_BL: Array, budget_B1: Array, bits: int
 ) -> tuple[Array, Array, Array]:
     """SpanBERT's rule: anchors in random order; a covered one is passed over.
 
@@ -76,32 +72,41 @@ def cover_by_anchors(
     """
     xp = namespace(key_BL)
     length = key_BL.shape[1]
-    place = positions(key_BL, length)
-    order_BL = sort(xp.where(text_BL, (key_BL << bits) | place, INT32_MAX))
-    # Places behind a row's last anchor decode to nothing; a row is done before it gets there.
-    anchor_BL = clip(order_BL & ((1 << bits) - 1), None, length - 1)
-    left_BL, right_BL = gather(left_BL, anchor_BL), gather(right_BL, anchor_BL)
-
-    def unfinished(state: tuple[Array, ...]) -> Array:
-        return xp.any(state[2]) & (state[3] < length)
-
-    def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
-        mask_BL, last_BL, open_B1, index, left_B1 = state
-        within_BL = (place >= column(left_BL, index)) & (place <= column(right_BL, index))
-        free_B1 = ~gather(mask_BL, column(anchor_BL, index))
-        new_BL = within_BL & ~mask_BL & (free_B1 & open_B1)
-        size_B1 = total(new_BL)
-        over_B1 = size_B1 > left_B1
-        last_BL = last_BL | (new_BL & over_B1)
-        mask_BL = mask_BL | (new_BL & ~over_B1)
-        left_B1 = left_B1 - xp.where(over_B1, 0, size_B1)
-        open_B1 = open_B1 & ~over_B1 & (left_B1 > 0)
-        return mask_BL, last_BL, open_B1, index + 1, left_B1
-
+    anchor_BL = _race_order(key_BL, text_BL, bits)
+    spans = anchor_BL, gather(left_BL, anchor_BL), gather(right_BL, anchor_BL)
     none_BL = text_BL & False
-    start = (none_BL, none_BL, budget_B1 > 0, 0, budget_B1)
-    mask_BL, last_BL, _, _, left_B1 = while_loop(unfinished, step, start)
+    mask_BL, last_BL, left_B1, _, _ = while_loop(
+        lambda state: xp.any(state[3]) & (state[4] < length),
+        partial(_try_anchor, spans),
+        (none_BL, none_BL, budget_B1, budget_B1 > 0, 0),
+    )
     return mask_BL, last_BL, left_B1
+
+
+def _race_order(key: Array, runs: Array, bits: int) -> Array:
+    """Places of those that run, in the order of their keys; what follows is not to be read."""
+    place = positions(key, key.shape[1])
+    order = sort(namespace(key).where(runs, (key << bits) | place, INT32_MAX))
+    return clip(order & ((1 << bits) - 1), None, key.shape[1] - 1)
+
+
+def _try_anchor(spans: tuple[Array, ...], state: tuple[Array, ...]) -> tuple[Array, ...]:
+    """One step for every row that is open: its next anchor's span, unless that is covered."""
+    mask_BL, last_BL, left_B1, open_B1, index = state
+    anchor_B1, first_B1, end_B1 = (column(array, index) for array in spans)
+    place = positions(mask_BL, mask_BL.shape[1])
+    tried_B1 = open_B1 & ~gather(mask_BL, anchor_B1)
+    new_BL = (place >= first_B1) & (place <= end_B1) & ~mask_BL & tried_B1
+    size_B1 = total(new_BL)
+    over_B1 = size_B1 > left_B1
+    left_B1 = left_B1 - namespace(left_B1).where(over_B1, 0, size_B1)
+    return (
+        mask_BL | (new_BL & ~over_B1),
+        last_BL | (new_BL & over_B1),
+        left_B1,
+        open_B1 & ~over_B1 & (left_B1 > 0),
+        index + 1,
+    )
 
 
 def cover_by_ngrams(
@@ -116,58 +121,51 @@ def cover_by_ngrams(
 ) -> Array:
     """ALBERT's rule: words in random order; each opens an n-gram, shrunk until it fits.
 
-    An n-gram that no budget is left for, or that touches a selected token, is passed over.
+    One that nothing is left for, or that touches a selected token, is passed over.
 
     Args:
         key_BU: int32 below ``2**(31 - bits)``, the order of the words.
         size_BU: int32, how many words the n-gram of each should have.
-        units: the words.
-        ends: from `span_ends`, for 1, 2, ... words.
+        units, ends: the words, and `span_ends` of 1, 2, ... of them.
         budget_B1: int32.
         fallback: what becomes of a row in which no word fits, see `select.FALLBACKS`.
 
-    Returns:
-        bool ``[B, L]``.
+    Returns bool ``[B, L]``.
     """
-    xp = namespace(key_BU)
-    width, length = key_BU.shape[1], units.member_BL.shape[1]
-    place = positions(key_BU, length)
-    packed = (key_BU << bits) | positions(key_BU, width)
-    order_BU = sort(xp.where(units.present_BU, packed, INT32_MAX))
-    order_BU = clip(order_BU & ((1 << bits) - 1), None, width - 1)
+    xp, width = namespace(key_BU), key_BU.shape[1]
+    order_BU = _race_order(key_BU, units.present_BU, bits)
+    grams = [gather(array, order_BU) for array in (size_BU, units.first_BU, *ends)]
     count_B1 = total(units.present_BU)
-    first_BU, size_BU = gather(units.first_BU, order_BU), gather(size_BU, order_BU)
-    ends = [gather(end_BU, order_BU) for end_BU in ends]
-
-    def unfinished(state: tuple[Array, ...]) -> Array:
-        _, left_B1, index = state
-        return xp.any((left_B1 > 0) & (index < count_B1)) & (index < width)
-
-    def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
-        mask_BL, left_B1, index = state
-        first_B1, words_B1 = column(first_BU, index), column(size_BU, index)
-        size_B1 = left_B1 * 0
-        for words, end_BU in enumerate(ends, 1):
-            tokens_B1 = column(end_BU, index) - first_B1 + 1
-            fits_B1 = (words <= words_B1) & (tokens_B1 <= left_B1)
-            size_B1 = xp.where(fits_B1, tokens_B1, size_B1)
-        gram_BL = (place >= first_B1) & (place < first_B1 + size_B1)
-        free_B1 = (total(gram_BL & mask_BL) == 0) & (index < count_B1)
-        return (
-            mask_BL | (gram_BL & free_B1),
-            left_B1 - xp.where(free_B1, size_B1, 0),
-            index + 1,
-        )
-
-    start = (units.member_BL & False, budget_B1, 0)
-    mask_BL = while_loop(unfinished, step, start)[0]
+    mask_BL, _, _ = while_loop(
+        lambda state: xp.any((state[1] > 0) & (state[2] < count_B1)) & (state[2] < width),
+        partial(_try_ngram, grams, count_B1),
+        (units.member_BL & False, budget_B1, 0),
+    )
     if fallback == "none":
         return mask_BL
     empty_B1 = (total(mask_BL) == 0) & (budget_B1 > 0) & (count_B1 > 0)
-    last_B1 = ends[0][:, :1]
+    first_B1, last_B1 = grams[1][:, :1], grams[2][:, :1]
     if fallback == "cut":
-        last_B1 = clip(last_B1, None, first_BU[:, :1] + budget_B1 - 1)
-    return mask_BL | ((place >= first_BU[:, :1]) & (place <= last_B1) & empty_B1)
+        last_B1 = clip(last_B1, None, first_B1 + budget_B1 - 1)
+    place = positions(mask_BL, mask_BL.shape[1])
+    return mask_BL | ((place >= first_B1) & (place <= last_B1) & empty_B1)
+
+
+def _try_ngram(
+    grams: Sequence[Array], count_B1: Array, state: tuple[Array, ...]
+) -> tuple[Array, ...]:
+    """One step: the n-gram of every row's next word, as long as fits what is left."""
+    mask_BL, left_B1, index = state
+    xp, place = namespace(left_B1), positions(mask_BL, mask_BL.shape[1])
+    words_B1, first_B1, *ends = (column(array, index) for array in grams)
+    size_B1 = left_B1 * 0
+    for words, end_B1 in enumerate(ends, 1):
+        tokens_B1 = end_B1 - first_B1 + 1
+        fits_B1 = (words <= words_B1) & (tokens_B1 <= left_B1)
+        size_B1 = xp.where(fits_B1, tokens_B1, size_B1)
+    gram_BL = (place >= first_B1) & (place < first_B1 + size_B1)
+    free_B1 = (total(gram_BL & mask_BL) == 0) & (index < count_B1)
+    return mask_BL | (gram_BL & free_B1), left_B1 - xp.where(free_B1, size_B1, 0), index + 1
 
 
 def cut_to(tokens_BL: Array, budget_B1: Array) -> Array:

@@ -78,15 +78,12 @@ def race_units(
 
     Args:
         key_BU: int32 below ``2**(31 - bits)``.
-        candidate_BU: bool.
-        cost_BU: int32, at least 1 for candidates.
-        budget_B1: int32.
+        candidate_BU: bool; their `cost_BU` (int32) is at least 1.
         bits: bits of a unit's ordinal.
-        overflow: what becomes of the unit that does not fit. ``skip``: left out, go on with
-            the next (BERT). ``stop``: left out, the end. ``under``: taken whole, the end.
-            ``cut``: taken as far as the budget goes, the end.
-        fallback: ``skip``, ``stop``: what becomes of a row in which nothing fits. ``whole``
-            takes its first unit whole, ``cut`` as far as the budget goes, ``none`` nothing.
+        overflow: the unit that does not fit is left out and the next one tried (``skip``, as
+            BERT), left out (``stop``), taken whole (``under``) or in part (``cut``).
+        fallback: the first unit of a row in which nothing fits is taken ``whole``, in part
+            (``cut``), or not (``none``).
 
     Returns:
         int32 ``[B, U]``: how much of each unit's cost is taken: 0, part (cut) or all of it.
@@ -106,8 +103,14 @@ def race_units(
         rescued = (total(taken_BU) == 0) & (budget_B1 > 0) & (ordinal == 0)
         whole = ran_BU if fallback == "whole" else clip(ran_BU, None, budget_B1)
         taken_BU = xp.where(rescued, whole, taken_BU)
-    # Back to the order of the row. At most one unit of a row is taken in part, so two bits per
-    # unit and one number per row are enough, and an entry fits 31 bits whatever `bits` is.
+    return _in_row_order(order_BU, ran_BU, taken_BU, cost_BU)
+
+
+def _in_row_order(order_BU: Array, ran_BU: Array, taken_BU: Array, cost_BU: Array) -> Array:
+    """`taken_BU`, which stands in the order of the race, in the order of the row."""
+    xp = namespace(order_BU)
+    # At most one unit of a row is taken in part, so two bits per unit and one number per row
+    # are enough, and an entry fits 31 bits whatever the longest row.
     partly_BU = (taken_BU > 0) & (taken_BU < ran_BU)
     part_B1 = total(xp.where(partly_BU, taken_BU, 0))
     state_BU = sort((order_BU << 2) | (int32(taken_BU > 0) + int32(partly_BU))) & 3

@@ -126,8 +126,7 @@ def compile_corruption(parameters: Mapping[str, Any], binding: Binding) -> Corru
         PolicyError: the vocabulary has no mask id, no ordinary ids, or no counts, and the
             parameters need them.
     """
-    vocabulary = binding.vocabulary
-    mask_id, pad_id = vocabulary.mask_id, vocabulary.pad_id or 0
+    mask_id, pad_id = binding.vocabulary.mask_id, binding.vocabulary.pad_id or 0
     if parameters["mask"] > 0 and mask_id is None:
         raise PolicyError(
             "this policy masks, but the vocabulary has no mask token; "

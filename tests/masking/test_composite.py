@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 from premask._errors import PolicyError
@@ -199,6 +200,19 @@ def test_rows_of_several_epochs_each_get_the_snapshot_of_their_own() -> None:
             alone = function(rows, number)
             for name, array in together.items():
                 np.testing.assert_array_equal(np.asarray(array)[row], alone[name][row])
+
+
+@pytest.mark.parametrize("kind", ["adaptive", "schedule"])
+def test_epochs_may_be_unknown_until_a_compiled_function_runs(kind: str) -> None:
+    rows = random_rows(np.random.default_rng(0), 8, 96)
+    function = policy("schedule", epochs=3, policies=["random", "bernoulli"]).bind(BINDING)
+    if kind == "adaptive":
+        function = adaptive(1)
+    moved = on(rows, "jax")
+    compiled = jax.jit(lambda epoch: function(moved, epoch))
+    for first in (0, 1):
+        epochs = (np.arange(8) % 3 + first).astype(np.int32)
+        assert_same(function(rows, epochs), compiled(jax.numpy.asarray(epochs)))
 
 
 def test_a_snapshot_that_is_not_the_recorded_one_is_refused() -> None:
