@@ -6,17 +6,18 @@ out=${1:-out/demo}
 rm -rf "$out"
 mkdir -p "$out"
 
-say() { printf '\n\033[1m$ %s\033[0m\n' "$*"; "$@"; }
+step() { printf '\n$ %s\n' "$*"; "$@"; }
 
-say premask train-tokenizer --input samples/wiki --input samples/books --input samples/news \
-    --model wordpiece --vocab-size 6000 --out "$out/tokenizer.json"
-say premask build --input samples/wiki --input samples/books --input samples/news \
-    --tokenizer "$out/tokenizer.json" --out "$out/shards" \
-    --set rows.max_length=128 --set annotate.pipeline=premask/en
-say premask verify "$out/shards"
-say premask info "$out/shards"
-say premask show "$out/shards" --policy whole_word --row 0
-say premask show "$out/shards" --policy entity --row 0
-say premask audit "$out/shards" --policy whole_word --epochs 5 --out "$out/audit"
+step premask train-tokenizer --input samples/wiki --input samples/books --input samples/news \
+    --vocab-size 5000 --out "$out/tokenizer.json" --quiet
+step premask build --input samples/wiki --input samples/books --input samples/news \
+    --tokenizer "$out/tokenizer.json" --out "$out/shards" --max-length 128 \
+    --set annotate.pipeline=premask/en
+step premask verify "$out/shards"
+step premask info "$out/shards"
+step premask show "$out/shards" --policy whole_word --row 3
+step premask show "$out/shards" --policy entity --row 3
+step premask audit "$out/shards" --policy whole_word --policy entity --out "$out/comparison" --quiet
+step premask audit "$out/shards" --policy entity --out "$out/audit" --quiet
 
-printf '\nShards: %s/shards\nThe audit as a page: %s/audit/audit.html\n' "$out" "$out"
+printf '\nThe audit, to open in a browser: %s/audit/audit.html\n' "$out"
