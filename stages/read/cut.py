@@ -15,7 +15,7 @@ from premask.schemas.unit import Ledger, Unit
 from premask.stages.read import _reader
 from premask.stages.read._reader import SourceFile, whole_file
 from premask.stages.read.compression import RATIOS
-from premask.stages.read.opening import open_binary
+from premask.stages.read.opening import open_binary, supports_ranges
 from premask.stages.read.stream import Stream, read_head
 
 Pattern = re.Pattern[bytes]
@@ -29,14 +29,15 @@ def byte_range_split(
 ) -> Callable[[SourceFile, Source, int, int], Iterator[Unit]]:
     """A `Reader.split` that cuts at the boundaries of a pattern.
 
-    Compressed files and files of a wide encoding stay whole, and so does every file of a
-    source for which `pattern` gives None.
+    Compressed files, files of a wide encoding, files on servers without byte ranges, and all
+    files of a source for which `pattern` gives None stay whole.
     """
 
     def split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Unit]:
         head = read_head(file.path, source.encoding)
         boundary = pattern(source)
-        if boundary is None or not head.seekable or file.size <= unit_bytes:
+        small = file.size <= unit_bytes or not head.seekable
+        if boundary is None or small or not supports_ranges(file.path):
             yield whole_file(file, index, file.size * RATIOS[head.compression])
             return
         start = 0

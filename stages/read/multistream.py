@@ -15,7 +15,7 @@ from premask.schemas.unit import Unit
 from premask.stages.read import _reader
 from premask.stages.read._reader import SourceFile
 from premask.stages.read.compression import BZ2_HEADER, RATIOS, DamagedStream, decompress
-from premask.stages.read.opening import open_binary, read_blocks
+from premask.stages.read.opening import open_binary, read_blocks, supports_ranges
 
 # No stream of a multistream dump is longer (100 pages): beyond it, there is only one stream.
 _SEARCH_BYTES = 64 << 20
@@ -25,6 +25,8 @@ _HEADER_BYTES = 10
 def multistream_split(file: SourceFile, unit_bytes: int, index: int) -> Iterator[Unit]:
     """Units that begin at stream headers; one unit where there is a single stream."""
     step = max(unit_bytes // RATIOS["bz2"], 1)
+    if file.size > step and not supports_ranges(file.path):
+        step = file.size
     start = 0
     while start < file.size or not start:
         end = _next_header(file, start + step) if start + step < file.size else file.size

@@ -32,6 +32,19 @@ def open_binary(path: str) -> BinaryIO:
     return cast(BinaryIO, filesystem.open(inner, "rb"))
 
 
+def supports_ranges(path: str) -> bool:
+    """Whether a file can be read from its middle; some web servers do not offer it."""
+    if not is_url(path):
+        return True
+    with open_binary(path) as file:
+        try:
+            file.seek(1)
+            file.read(1)
+        except (ValueError, OSError):
+            return False
+    return True
+
+
 def read_blocks(file: BinaryIO, start: int = 0, end: int | None = None) -> Iterator[bytes]:
     """The bytes of ``[start, end)`` of a file, to its end where `end` is None."""
     if start:

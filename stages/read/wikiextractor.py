@@ -2,7 +2,8 @@
 
 The first line of an article is its title, as WikiExtractor puts it there; it stays. Bytes
 between articles are counted as ``bytes_outside_documents``. An article without its ``</doc>``
-is rejected as `unclosed_document`. `position` is the first byte of the ``<doc`` line.
+is rejected as `unclosed_document`, a file without any article as `no_documents`. `position` is
+the first byte of the ``<doc`` line.
 """
 
 from __future__ import annotations
@@ -31,49 +32,50 @@ def _read(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch
 
 def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]:
     stream = Stream(unit, source.encoding, ledger)
+    num_opened = outside = 0
     for position, data in chunks(stream, _BOUNDARY, unit.name, ledger):
         opened = list(_OPEN.finditer(data))
-        _count_outside(data[: opened[0].start() if opened else len(data)], ledger)
-        ends = [match.start() for match in opened[1:]] + [len(data)]
-        for match, end in zip(opened, ends, strict=True):
-            yield from _document(data, match, end, position, unit.name, stream, ledger)
+        num_opened += len(opened)
+        starts = [*(match.start() for match in opened), len(data)]
+        outside += len(data[: starts[0]].strip())
+        for match, end in zip(opened, starts[1:], strict=True):
+            closed = _CLOSE.search(data, match.end(), end)
+            outside += len(data[closed.end() : end].strip()) if closed else 0
+            article = data[match.end() : closed.start()] if closed else None
+            yield from _document(match, article, position, unit.name, stream, ledger)
+    if outside and not num_opened and (unit.start, unit.end) == (0, unit.size):
+        _reject(ledger, f"{unit.name}:0", 0, "no_documents", "no line begins with <doc")
+    elif outside:
+        ledger.counters["bytes_outside_documents"] += outside
 
 
 def _document(
-    data: bytes,
     opened: re.Match[bytes],
-    end: int,
+    article: bytes | None,
     position: int,
     name: str,
     stream: Stream,
     ledger: Ledger,
 ) -> Iterator[Document]:
-    """The article that begins with this tag, or nothing where it is rejected."""
+    """The article behind a tag, or nothing where its end is missing and it is rejected."""
     position += opened.start()
     found = _ID.search(opened["attributes"])
     own_id = decode(found[1], stream.encoding, ledger.counters) if found else ""
     document_id = html.unescape(own_id) or f"{name}:{position}"
-    closed = _CLOSE.search(data, opened.end(), end)
-    if closed is None:
-        if not stream.damaged:  # else it is what the damage cut off, and accounted for
-            ledger.documents_read += 1
-            ledger.reject(
-                document_id=document_id,
-                position=position,
-                stage="read",
-                reason="unclosed_document",
-                detail="no </doc> line before the next document",
-            )
-        return
+    if article is not None:
+        ledger.documents_read += 1
+        text = decode(article, stream.encoding, ledger.counters)
+        yield Document(document_id, position, text.strip())
+    elif not stream.damaged:  # else it is what the damage cut off, and accounted for
+        detail = "no </doc> line before the next document"
+        _reject(ledger, document_id, position, "unclosed_document", detail)
+
+
+def _reject(ledger: Ledger, document_id: str, position: int, reason: str, detail: str) -> None:
     ledger.documents_read += 1
-    _count_outside(data[closed.end() : end], ledger)
-    text = decode(data[opened.end() : closed.start()], stream.encoding, ledger.counters)
-    yield Document(document_id, position, text.strip())
-
-
-def _count_outside(data: bytes, ledger: Ledger) -> None:
-    if outside := len(data.strip()):
-        ledger.counters["bytes_outside_documents"] += outside
+    ledger.reject(
+        document_id=document_id, position=position, stage="read", reason=reason, detail=detail
+    )
 
 
 WIKIEXTRACTOR = Reader(split=byte_range_split(lambda _source: _BOUNDARY), read=_read)

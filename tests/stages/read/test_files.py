@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import os
 import tarfile
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -191,6 +194,35 @@ def test_remote_files_are_read_like_local_ones(
     assert names(f"{memory}/*.txt") == ["a.txt"]
     assert names(f"{memory}/b/deep/z.xml") == ["z.xml"]
     assert all(unit.path.startswith("memory://") for unit in remote.units)
+
+
+class _PlainServer(SimpleHTTPRequestHandler):
+    """A web server that offers no byte ranges."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(corpus: Path) -> Iterator[str]:
+    handler = functools.partial(_PlainServer, directory=str(corpus))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+def test_a_server_without_byte_ranges_gives_whole_files(corpus: Path, server: str) -> None:
+    pytest.importorskip("aiohttp")
+    lines = b"".join(b'{"text": "%d"}\n' % i for i in range(50))
+    (corpus / "x.jsonl").write_bytes(lines)
+    read = read_source(f"{server}/x.jsonl", unit_bytes=50)
+    assert read.texts == [str(i) for i in range(50)]
+    assert [(unit.name, unit.start) for unit in read.units] == [("x.jsonl", 0)]
+    with pytest.raises(RequestError, match="none"):
+        names(f"{server}/none.jsonl")
 
 
 def test_files_with_hostile_names_are_all_read(shared_small: Path, tmp_path: Path) -> None:

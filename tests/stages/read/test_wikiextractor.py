@@ -33,6 +33,17 @@ def test_an_unclosed_article_is_rejected_and_stray_bytes_are_counted(tmp_path: P
     assert corpus.count("bytes_outside_documents") == 5
 
 
+@pytest.mark.parametrize(
+    ("content", "reasons"), [("", []), ("\n \n", []), ("x", ["no_documents"])]
+)
+def test_a_file_without_articles_is_rejected_unless_it_is_empty(
+    tmp_path: Path, content: str, reasons: list[str]
+) -> None:
+    path = tmp_path / "wiki_00"
+    path.write_text(content)
+    assert read_source(path, format="wikiextractor").reasons == reasons
+
+
 def test_windows_line_ends_and_invalid_bytes_are_read(tmp_path: Path) -> None:
     path = tmp_path / "wiki_00"
     path.write_bytes(
