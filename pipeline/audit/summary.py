@@ -25,7 +25,7 @@ def verdict(report: Report) -> tuple[bool, str, str]:
         + (f" In {', '.join(promise['files'])}." if promise["files"] else "")
         for promise in broken
     )
-    plural = "promises are" if len(broken) > 1 else "promise is"
+    plural = "promises are" if len(broken) > 1 else "promises is"
     return False, f"{len(broken)} of {len(promises)} {plural} broken", details
 
 
