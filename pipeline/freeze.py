@@ -101,6 +101,29 @@ def freeze(
             something else.
         UnitError: units failed; a rerun goes on.
     """
+    source = _open_source(shards, policy)
+    header = _header(source, policy, epochs)
+    output = Output.at(out)
+    tasks = _tasks(source, epochs)
+    with locked(output):
+        session.prepare(output, restart=restart)
+        if (manifest := session.finished(output, header)) is not None:
+            return session.Built(output=output, manifest=manifest, fresh=False)
+        records = session.run_units(
+            output,
+            header,
+            _work(source, policy, output, header),
+            [Task(index=task.index, value=task) for task in tasks],
+            engine,
+            reporter,
+            names=lambda index: f"{tasks[index].source.file} in epoch {tasks[index].epoch}",
+            num_bytes=lambda index: tasks[index].source.num_bytes,
+        )
+        manifest = _finish(output, source, policy, header, records)
+        return session.Built(output=output, manifest=manifest, fresh=True)
+
+
+def _open_source(shards: str, policy: Policy) -> ShardSet:
     source = open_shards(absolute(shards))
     if source.manifest.mode != "dynamic":
         raise RequestError(
@@ -110,33 +133,18 @@ def freeze(
         )
     check_freezable(policy)
     policy.bind(source.binding)
-    header = _header(source, policy, epochs)
-    output = Output.at(out)
-    work = FreezeWork(
-        shards=absolute(shards),
+    return source
+
+
+def _work(source: ShardSet, policy: Policy, output: Output, header: Header) -> FreezeWork:
+    return FreezeWork(
+        shards=source.location,
         manifest_sha256=source.manifest.sha256,
         policy=policy,
         compression=source.manifest.job.get("shards", {}).get("compression", "none"),
         output=output,
         fingerprint=header.fingerprint,
     )
-    tasks = _tasks(source, epochs)
-    with locked(output):
-        session.prepare(output, restart=restart)
-        if (manifest := session.finished(output, header)) is not None:
-            return session.Built(output=output, manifest=manifest, fresh=False)
-        records = session.run_units(
-            output,
-            header,
-            work,
-            [Task(index=task.index, value=task) for task in tasks],
-            engine,
-            reporter,
-            names=lambda index: f"{tasks[index].source.file} in epoch {tasks[index].epoch}",
-            num_bytes=lambda index: tasks[index].source.num_bytes,
-        )
-        manifest = _finish(output, source, policy, header, records)
-        return session.Built(output=output, manifest=manifest, fresh=True)
 
 
 def _header(source: ShardSet, policy: Policy, epochs: int) -> Header:

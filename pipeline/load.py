@@ -43,7 +43,7 @@ def load_job(
         path: a YAML file; None for a job that consists of `values` and `overrides` alone.
         overrides: ``key.path=value`` each, the value as YAML; list items go by number. They
             win over `values`, which win over the file.
-        values: dotted key to plain value.
+        values: dotted key to plain value; None leaves the key as it is.
 
     Raises:
         RequestError: no such file, not YAML, an unknown key, a wrong value, an illegal
@@ -51,7 +51,8 @@ def load_job(
     """
     tree = {} if path is None else _read(Path(path))
     for key, value in (values or {}).items():
-        _assign(tree, key, value)
+        if value is not None:
+            _assign(tree, key, value)
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():

@@ -128,11 +128,9 @@ def run_units(
     names: Callable[[int], str],
     num_bytes: Callable[[int], int],
 ) -> list[UnitRecord]:
-    """Does the units that are not complete yet, and gives all records in the order of units.
+    """Does the units that are not complete yet, and gives all records in their order.
 
-    Raises:
-        RequestError: the journal is another job's.
-        UnitError: units failed; the others are complete.
+    Raises `RequestError` where the journal is another job's, `UnitError` where units failed.
     """
     complete = begin(output, header)
     tally = Tally(
@@ -150,11 +148,7 @@ def run_units(
             for outcome in outcomes:
                 name = names(outcome.index)
                 _tell(reporter, tally, outcome, name, num_bytes(outcome.index))
-                if outcome.status in ("failed", "fatal"):
-                    failure = Failure(name=name, error=outcome.error, trace=outcome.trace)
-                    failures.append(failure)
-                if outcome.status == "fatal":
-                    raise _stopped(output, failure, tally)
+                failures += _failure(output, outcome, name, tally)
     finally:
         # Workers that were killed in the middle of a file leave it here.
         with suppress(OSError):
@@ -181,13 +175,18 @@ def _tell(
         reporter.tell("failed", tally, text, outcome.trace)
 
 
-def _stopped(output: Output, failure: Failure, tally: Tally) -> UnitError:
-    return UnitError(
-        f"stopped: the output cannot be written ({failure.error}); "
-        f"{tally.skipped + tally.done} of {tally.num_units} units are complete; make room "
-        "and run the same command again to go on",
-        location=output.root,
-    )
+def _failure(output: Output, outcome: Outcome, name: str, tally: Tally) -> list[Failure]:
+    """The failure that an outcome is, if it is one; a full disk ends the run at once."""
+    if outcome.status == "fatal":
+        raise UnitError(
+            f"stopped: the output cannot be written ({outcome.error}); "
+            f"{tally.skipped + tally.done} of {tally.num_units} units are complete; make room "
+            "and run the same command again to go on",
+            location=output.root,
+        )
+    if outcome.status != "failed":
+        return []
+    return [Failure(name=name, error=outcome.error, trace=outcome.trace)]
 
 
 def _failed(output: Output, failures: Sequence[Failure], tally: Tally) -> UnitError:

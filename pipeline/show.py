@@ -68,19 +68,8 @@ def make_view(shards: ShardSet, row: int, *, epoch: int, policy: Policy | None) 
     Raises:
         RequestError: there is no such row, or a static set is to be masked again.
     """
-    if not 0 <= row < len(shards):
-        raise RequestError(
-            f"row {row} of a set of {len(shards)} rows; the first is 0, the last "
-            f"{len(shards) - 1}",
-            location="--row",
-        )
     static = shards.manifest.mode == "static"
-    if static and policy is not None:
-        raise RequestError(
-            "the set is static, its rows are masked already; leave the policy out, or show "
-            "the set that it was frozen from",
-            location="--policy",
-        )
+    _check(shards, row, policy)
     stored = shards[row]
     facts = {
         "row": f"{row} of {len(shards)}",
@@ -105,6 +94,21 @@ def make_view(shards: ShardSet, row: int, *, epoch: int, policy: Policy | None) 
     return View(
         facts=facts, inputs=_segments(shards, inputs), targets=_segments(shards, targets)
     )
+
+
+def _check(shards: ShardSet, row: int, policy: Policy | None) -> None:
+    if not 0 <= row < len(shards):
+        raise RequestError(
+            f"row {row} of a set of {len(shards)} rows; the first is 0, the last "
+            f"{len(shards) - 1}",
+            location="--row",
+        )
+    if shards.manifest.mode == "static" and policy is not None:
+        raise RequestError(
+            "the set is static, its rows are masked already; leave the policy out, or show "
+            "the set that it was frozen from",
+            location="--policy",
+        )
 
 
 def _plain_policy(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,106 +2,51 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from premask._errors import RequestError
+from premask.pipeline.commands import options
 from premask.pipeline.commands.guard import exit_on_terminate, guarded
 from premask.pipeline.commands.summary import summary
 
 if TYPE_CHECKING:
     from premask.pipeline.plan import Plan
+    from premask.pipeline.progress import Reporter
+    from premask.pipeline.session import Built
+    from premask.schemas.job import Job
 
 _LISTED_UNITS = 40
-_INPUT, _ROWS, _RUN = "Without a job file", "Rows", "How it runs"
 
 
 @guarded
 def build(
-    job: Annotated[
-        Path | None, typer.Argument(help="Job file (YAML).", show_default=False)
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a key, as rows.max_length=128."
-        ),
-    ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="PATH",
-            help="File, directory, glob or URL; again for more.",
-            rich_help_panel=_INPUT,
-        ),
-    ] = None,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(help="File, directory or hub name.", rich_help_panel=_INPUT),
-    ] = None,
-    out: Annotated[
-        str | None,
-        typer.Option(help="Directory of the shard set, or URL.", rich_help_panel=_INPUT),
-    ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option("--format", help="Of the inputs; default: auto.", rich_help_panel=_INPUT),
-    ] = None,
-    max_length: Annotated[
-        int | None, typer.Option(help="Tokens per row; default: 512.", rich_help_panel=_ROWS)
-    ] = None,
-    arrangement: Annotated[
-        str | None,
-        typer.Option(help="full or documents; default: full.", rich_help_panel=_ROWS),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="Seed of all masks; default: 12345.", rich_help_panel=_ROWS),
-    ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="local or ray; default: local.", rich_help_panel=_RUN)
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Ray workers; default: all cores.", rich_help_panel=_RUN)
-    ] = None,
-    ray_address: Annotated[
-        str | None,
-        typer.Option(help="A running cluster; default: RAY_ADDRESS.", rich_help_panel=_RUN),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan only.", rich_help_panel=_RUN)
-    ] = False,
-    restart: Annotated[
-        bool,
-        typer.Option("--restart", help="Drop what is there first.", rich_help_panel=_RUN),
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=_RUN)
-    ] = False,
-    log: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Log with tracebacks.", rich_help_panel=_RUN),
-    ] = None,
-    log_json: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="JSON lines; - for stdout.", rich_help_panel=_RUN),
-    ] = None,
+    job: options.JobFile = None,
+    assignments: options.Assignments = None,
+    inputs: options.Inputs = None,
+    tokenizer: options.Tokenizer = None,
+    out: options.Out = None,
+    format_: options.Format = None,
+    max_length: options.MaxLength = None,
+    arrangement: options.Arrangement = None,
+    seed: options.Seed = None,
+    engine: options.EngineName = None,
+    workers: options.Workers = None,
+    ray_address: options.RayAddress = None,
+    dry_run: options.DryRun = False,
+    restart: options.Restart = False,
+    quiet: options.Quiet = False,
+    log: options.Log = None,
+    log_json: options.LogJson = None,
 ) -> None:
     """Build a shard set from a job file, or from --input, --tokenizer and --out.
 
-    An interrupted build goes on where it was when the same command runs again.
+    An interrupted build goes on where it was when the command runs again.
     """
-    from premask.pipeline.build import build_plan, make_engine
-    from premask.pipeline.freeze import freeze, static_policy
     from premask.pipeline.load import load_job
-    from premask.pipeline.plan import make_plan
     from premask.pipeline.progress import reporting
-    from premask.pipeline.session import STATIC_DIRECTORY
 
     exit_on_terminate()
-    given = {
+    values = {
         "tokenizer": tokenizer,
         "output": out,
         "rows.max_length": max_length,
@@ -112,25 +57,33 @@ def build(
         "engine": engine or ("ray" if workers or ray_address else None),
         "sources": _sources(inputs, format_, has_job=job is not None),
     }
-    values = {key: value for key, value in given.items() if value is not None}
     loaded = load_job(job, assignments or (), values=values)
-    policy = static_policy(loaded)
-    plan = make_plan(loaded)
+    with reporting(quiet=quiet, log=log, log_json=log_json) as reporter:
+        sets = _run(loaded, reporter, dry_run=dry_run, restart=restart)
+    if log_json != "-":
+        print("\n".join(map(summary, sets)), end="\n" if sets else "")
+
+
+def _run(job: Job, reporter: Reporter, *, dry_run: bool, restart: bool) -> list[Built]:
+    from premask.pipeline.build import build_plan, make_engine
+    from premask.pipeline.freeze import freeze, static_policy
+    from premask.pipeline.plan import make_plan
+    from premask.pipeline.session import STATIC_DIRECTORY
+
+    policy = static_policy(job)
+    plan = make_plan(job)
     if dry_run:
         _print_plan(plan)
-        return
-    with reporting(quiet=quiet, log=log, log_json=log_json) as reporter:
-        runner = make_engine(plan.job)
-        sets = [build_plan(plan, reporter, runner, restart=restart)]
-        if policy is not None:
-            target = f"{plan.job.output}/{STATIC_DIRECTORY}"
-            epochs = plan.job.epochs
-            frozen = freeze(
-                plan.job.output, target, policy, epochs=epochs, engine=runner, reporter=reporter
-            )
-            sets.append(frozen)
-    for done in sets if log_json != "-" else ():
-        print(summary(done))
+        return []
+    runner = make_engine(plan.job)
+    sets = [build_plan(plan, reporter, runner, restart=restart)]
+    if policy is not None:
+        made, epochs = plan.job.output, plan.job.epochs
+        static = f"{made}/{STATIC_DIRECTORY}"
+        sets.append(
+            freeze(made, static, policy, epochs=epochs, engine=runner, reporter=reporter)
+        )
+    return sets
 
 
 def _sources(

@@ -33,7 +33,7 @@ def info(
 
 def describe(manifest: Manifest) -> list[tuple[str, str]]:
     """Lines for a reader: name and value."""
-    totals, vocabulary = manifest.totals, manifest.vocabulary
+    totals = manifest.totals
     num_bytes = sum(shard.num_bytes for shard in manifest.shards)
     rows = manifest.num_rows
     mean = manifest.num_tokens / rows if rows else 0
@@ -51,15 +51,18 @@ def describe(manifest: Manifest) -> list[tuple[str, str]]:
                 f"{totals['documents_rejected']:,} rejected",
             )
         )
-    lines += [
-        (f"  {reason}", f"{number:,}")
-        for reason, number in sorted(totals.get("rejected_by_reason", {}).items())
-    ]
-    lines += [
-        (f"  {name}", f"{number:,}")
-        for name, number in sorted(totals.get("counters", {}).items())
-    ]
-    lines.append(("tokenizer", f"{manifest.tokenizer.get('model')}, {vocabulary.size:,} ids"))
+    for details in ("rejected_by_reason", "counters"):
+        found = sorted(totals.get(details, {}).items())
+        lines += [(f"  {name}", f"{number:,}") for name, number in found]
+    return [*lines, *_contents(manifest)]
+
+
+def _contents(manifest: Manifest) -> list[tuple[str, str]]:
+    """Columns, and what they were made with."""
+    lines: list[tuple[str, str]] = []
+    lines.append(
+        ("tokenizer", f"{manifest.tokenizer.get('model')}, {manifest.vocabulary.size:,} ids")
+    )
     lines += [("column", f"{name}: {kind}") for name, kind in manifest.columns.items()]
     lines += [
         ("track", f"{name}: {len(names) - 1} names") for name, names in manifest.tracks.items()
