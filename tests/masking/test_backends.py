@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from premask.masking._rows import PaddedRows
@@ -43,6 +44,24 @@ def test_law_2_jax_gives_the_bits_of_numpy(name: str) -> None:
     rows = random_rows(np.random.default_rng(5), 8, 96)
     function = masker(name)
     assert_same(function(rows, 2), function(on(rows, "jax"), 2))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_law_2_cuda_gives_the_bits_of_numpy(name: str) -> None:
+    rows = random_rows(np.random.default_rng(5), 64, 96)
+    moved = on(rows, "torch")
+    on_device = PaddedRows(
+        input_ids=moved.input_ids.cuda(),
+        lengths=moved.lengths.cuda(),
+        boundaries=moved.boundaries.cuda(),
+        keys=moved.keys.cuda(),
+        tracks={track: array.cuda() for track, array in moved.tracks.items()},
+    )
+    function = masker(name)
+    outputs = {key: array.cpu() for key, array in function(on_device, 2).items()}
+    assert_same(function(rows, 2), outputs)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
