@@ -59,6 +59,11 @@ def recognise_compression(head: bytes) -> Kind:
     return ""
 
 
+def expansion(path: str) -> int:
+    """About how many bytes of text a byte of this file stands for, by its name."""
+    return RATIOS[next((kind for end, kind in SUFFIXES.items() if path.endswith(end)), "")]
+
+
 def decompress(blocks: Iterator[bytes], kind: Kind, counters: Counter[str]) -> Iterator[bytes]:
     """The content of a compressed stream, in pieces.
 

@@ -14,7 +14,7 @@ from premask.schemas.job import Source
 from premask.schemas.unit import Ledger, Unit
 from premask.stages.read import _reader
 from premask.stages.read._reader import SourceFile, whole_file
-from premask.stages.read.compression import RATIOS
+from premask.stages.read.compression import expansion
 from premask.stages.read.opening import open_binary, supports_ranges
 from premask.stages.read.stream import Stream, read_head
 
@@ -34,11 +34,9 @@ def byte_range_split(
     """
 
     def split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Unit]:
-        head = read_head(file.path, source.encoding)
         boundary = pattern(source)
-        small = file.size <= unit_bytes or not head.seekable
-        if boundary is None or small or not supports_ranges(file.path):
-            yield whole_file(file, index, file.size * RATIOS[head.compression])
+        if boundary is None or file.size <= unit_bytes or not _is_divisible(file, source):
+            yield whole_file(file, index, file.size * expansion(file.path))
             return
         start = 0
         for end in _cuts(file, boundary, unit_bytes):
@@ -55,6 +53,10 @@ def byte_range_split(
             start = end
 
     return split
+
+
+def _is_divisible(file: SourceFile, source: Source) -> bool:
+    return read_head(file.path, source.encoding).seekable and supports_ranges(file.path)
 
 
 def _cuts(file: SourceFile, pattern: Pattern, unit_bytes: int) -> Iterator[int]:

@@ -12,7 +12,7 @@ import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from premask._errors import RequestError
 from premask.schemas.job import Source
@@ -43,12 +43,18 @@ def resolve(source: Source) -> list[SourceFile]:
         name = Path(path).resolve().name if Path(path).exists() else path
         return [SourceFile(name=name, path=path, size=0, format="datasets")]
     try:
-        found = sorted(_find_remote(path) if is_url(path) else _find_local(path, source))
+        found = sorted(set(_find_remote(path) if is_url(path) else _find_local(path, source)))
         if not found:
-            raise _refusal(source.path, "holds no file: give a path that does")
+            where = ", or cannot be reached" if is_url(path) else ""
+            raise _refusal(source.path, f"holds no file{where}: give a path that does")
         return [_source_file(file, source) for file in found]
-    except OSError as exc:
-        reason = exc.strerror or str(exc) or type(exc).__name__
+    except RequestError:
+        raise
+    except Exception as exc:
+        # Every remote file system has errors of its own, which need share no base class.
+        if not is_url(path) and not isinstance(exc, OSError):
+            raise
+        reason = getattr(exc, "strerror", "") or str(exc) or type(exc).__name__
         raise _refusal(source.path, f"cannot be read ({reason}): check it") from exc
 
 
@@ -104,14 +110,24 @@ def _walk(
 
 
 def _match(pattern: str) -> Iterator[Found]:
-    """The files that a glob matches, named below the last folder without a wildcard."""
+    """The files and folders that a glob matches, named below its part without wildcards."""
     parts = PurePosixPath(pattern).parts
     fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     root = Path(*parts[:fixed])
     for match in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - Path.glob follows no links
         path = Path(match)
-        if path.is_file():
-            yield Found(path.relative_to(root).as_posix(), match, path.stat().st_size)
+        if any(_is_loop(root / parent) for parent in path.relative_to(root).parents):
+            continue
+        name = path.relative_to(root).as_posix()
+        if path.is_dir():
+            yield from _walk(path, "" if name == "." else name + "/", frozenset())
+        elif path.is_file():
+            yield Found(name, str(path), path.stat().st_size)
+
+
+def _is_loop(folder: Path) -> bool:
+    """Whether a folder is a link to one that it lies in."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _find_remote(url: str) -> list[Found]:
@@ -122,7 +138,10 @@ def _find_remote(url: str) -> list[Found]:
     except (ValueError, ImportError) as exc:
         raise _refusal(url, f"cannot be opened ({exc})") from exc
     if glob.has_magic(root) and not filesystem.exists(root):
-        details = filesystem.glob(root, detail=True)
+        details: dict[str, dict[str, Any]] = {}
+        for path, detail in filesystem.glob(root, detail=True).items():
+            inside = detail.get("type") == "directory"
+            details |= filesystem.find(path, detail=True) if inside else {path: detail}
         fixed = root[: root.index(next(c for c in root if c in "*?["))]
         root = fixed.rpartition("/")[0]
     elif filesystem.isfile(root):

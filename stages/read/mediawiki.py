@@ -29,7 +29,7 @@ from premask.stages.read._reader import Reader, SourceFile
 from premask.stages.read.cut import byte_range_split, chunks
 from premask.stages.read.documents import Document, batches, decode
 from premask.stages.read.multistream import finish, multistream_split
-from premask.stages.read.stream import Stream, read_head
+from premask.stages.read.stream import Stream, check_encoding, read_head
 
 _PAGE = re.compile(rb"(?=<page[ >])")
 _CUT_TAG = re.compile(rb"<(?:p|pa|pag|page)?\Z")
@@ -71,7 +71,7 @@ def _declared_encoding(path: str) -> str:
     """The encoding of a dump: that of its XML declaration, if it has one."""
     head = read_head(path, "utf-8")
     found = _DECLARED_ENCODING.match(head.content)
-    return found[1].decode().lower() if found else "utf-8"
+    return check_encoding(found[1].decode()) if found else "utf-8"
 
 
 def _read(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:

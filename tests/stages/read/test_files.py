@@ -80,7 +80,13 @@ def test_names_do_not_depend_on_where_the_corpus_lies(corpus: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("pattern", "expected"),
-    [("*", ["a.txt", "c.bin"]), ("**/z.*", ["b/deep/z.xml"]), ("b/*_0[0-9]", ["wiki_00"])],
+    [
+        ("*.*", ["a.txt", "c.bin"]),
+        ("**/z.*", ["b/deep/z.xml"]),
+        ("b/*_0[0-9]", ["wiki_00"]),
+        ("b/*", ["deep/z.xml", "lines", "wiki_00"]),
+        ("b/**", ["deep/z.xml", "lines", "wiki_00"]),
+    ],
 )
 def test_globs_name_files_below_their_fixed_part(
     corpus: Path, pattern: str, expected: list[str]
@@ -111,6 +117,7 @@ def test_linked_files_and_directories_are_read_but_loops_are_not(corpus: Path) -
         "link.txt",
         "linked/z.xml",
     ]
+    assert names(corpus / "**" / "z.xml") == ["b/deep/z.xml", "linked/z.xml"]
 
 
 def test_a_dangling_link_is_refused(corpus: Path) -> None:
@@ -192,6 +199,7 @@ def test_remote_files_are_read_like_local_ones(
     remote = read_source(memory, unit_bytes=unit_bytes, document="line")
     assert remote.documents == local.documents
     assert names(f"{memory}/*.txt") == ["a.txt"]
+    assert names(f"{memory}/b/*") == ["deep/z.xml", "lines", "wiki_00"]
     assert names(f"{memory}/b/deep/z.xml") == ["z.xml"]
     assert all(unit.path.startswith("memory://") for unit in remote.units)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from premask._errors import RequestError
 
 from tests.stages.read.reading import Corpus, read_source
 
@@ -119,6 +120,13 @@ def test_declared_and_marked_encodings_are_read(tmp_path: Path, encoding: str) -
     )
     path.write_bytes(content.encode(encoding))
     assert read_source(path, unit_bytes=50).texts == ["é", "ü"]
+
+
+def test_an_unknown_declared_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "d.xml"
+    path.write_text(f'<?xml version="1.0" encoding="rot13"?>{HEAD}{page(1, "a")}')
+    with pytest.raises(RequestError, match="unknown text encoding 'rot13'"):
+        read_source(path)
 
 
 @settings(deadline=None, max_examples=40)
