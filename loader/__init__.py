@@ -26,6 +26,7 @@ from premask.masking._rows import Vocabulary as Vocabulary
 from premask.masking.apply import apply_policy as apply_policy
 from premask.masking.policy import Policy as Policy
 from premask.masking.policy import policy as policy
+from premask.mixture import Mixture as Mixture
 from premask.rows import Rows as Rows
 from premask.rows import make_rows as make_rows
 from premask.shards import ShardSet as ShardSet
@@ -38,6 +39,7 @@ __all__ = [
     "Loader",
     "Manifest",
     "MaskCollator",
+    "Mixture",
     "PaddedRows",
     "Policy",
     "PolicyError",

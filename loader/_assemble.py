@@ -12,6 +12,7 @@ import numpy as np
 from premask._devices import Backend, check_backend, to_device, to_output, widen
 from premask._errors import RequestError
 from premask._format import BOUNDARIES, IGNORE_LABEL, INPUT_IDS, LABELS, SEED, TRACKS
+from premask._packing import packed
 from premask.manifest import Manifest
 from premask.masking._backend import Array
 from premask.masking._operation import Binding
@@ -22,6 +23,7 @@ from premask.rows import Rows
 
 Batch = dict[str, Array]
 PadTo = Literal["max"] | int | None
+Layout = Literal["padded", "packed"]
 ATTENTION_MASK = "attention_mask"
 
 
@@ -33,6 +35,7 @@ class Assembler:
         backend, device: whose arrays to make, and where.
         pad_to: None pads to the longest row of the batch, a number to a multiple of itself,
             ``"max"`` to the set's longest row.
+        layout: ``padded``, or ``packed``: see `premask._packing`.
         audit: adds `row_ids` and `epochs`, int64 ``[B]``.
     """
 
@@ -43,12 +46,19 @@ class Assembler:
         *,
         backend: Backend,
         device: Any,
-        pad_to: PadTo,
-        audit: bool,
+        pad_to: PadTo = None,
+        layout: Layout = "padded",
+        audit: bool = False,
     ) -> None:
         check_backend(backend, device)
         if pad_to not in (None, "max") and (not isinstance(pad_to, int) or pad_to < 1):
             raise RequestError(f"pad_to must be None, 'max' or a multiple, got {pad_to!r}")
+        if layout not in ("padded", "packed"):
+            raise RequestError(f"unknown layout {layout!r}; use 'padded' or 'packed'")
+        if layout == "packed" and pad_to is not None:
+            raise RequestError(f"a packed batch has no padding; leave out pad_to={pad_to!r}")
+        self._options = (backend, device, pad_to, layout, audit)
+        self._layout = layout
         self._policy, self._binding = policy, binding
         self._backend, self._device = backend, device
         self._length = binding.max_length if pad_to == "max" else None
@@ -58,15 +68,7 @@ class Assembler:
         self._compiled: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _make, (
-            self._policy,
-            self._binding,
-            self._backend,
-            self._device,
-            self._length,
-            self._multiple,
-            self._audit,
-        )
+        return _make, (self._policy, self._binding, self._options)
 
     def __call__(self, rows: Rows, epochs: int | np.ndarray) -> dict[str, Array]:
         """The batch of `rows`; `epochs` is one epoch, or int64 ``[B]``."""
@@ -75,6 +77,9 @@ class Assembler:
         else:
             batch = self._masked(self._masker, rows, epochs)
         batch = {name: to_output(x) for name, x in batch.items()}
+        if self._layout == "packed":
+            lengths = rows.lengths[INPUT_IDS]
+            batch = packed(batch, lengths, backend=self._backend, device=self._device)
         if self._audit:
             found = np.broadcast_to(np.asarray(epochs, np.int64), len(rows)).copy()
             batch["row_ids"] = to_device(rows.row_ids, self._backend, self._device)
@@ -159,16 +164,14 @@ def columns_of(policy: Policy | None, manifest: Manifest) -> tuple[str, ...] | N
     return (INPUT_IDS, BOUNDARIES, SEED, *policy.needs)
 
 
-def _make(
-    policy: Policy | None,
-    binding: Binding,
-    backend: Backend,
-    device: Any,
-    length: int | None,
-    multiple: int | None,
-    audit: bool,
-) -> Assembler:
-    pad_to: PadTo = "max" if length is not None else multiple
+def _make(policy: Policy | None, binding: Binding, options: tuple[Any, ...]) -> Assembler:
+    backend, device, pad_to, layout, audit = options
     return Assembler(
-        policy, binding, backend=backend, device=device, pad_to=pad_to, audit=audit
+        policy,
+        binding,
+        backend=backend,
+        device=device,
+        pad_to=pad_to,
+        layout=layout,
+        audit=audit,
     )

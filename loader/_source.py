@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
+from premask._buckets import by_length
 from premask.masking._operation import Binding
 from premask.order import BLOCK_ROWS, WINDOW, RowOrder, Shuffle
 from premask.rows import Rows
@@ -58,6 +59,7 @@ class SetSource:
         seed, shuffle, block_rows, window: see `premask.order.RowOrder`.
         split: the rows that take part; None is all of them.
         columns: the columns that are read; None is all of them.
+        bucket_rows: see `premask._buckets`; None leaves the order as it is.
     """
 
     shards: ShardSet
@@ -67,6 +69,8 @@ class SetSource:
     window: int = WINDOW
     split: Split | None = None
     columns: tuple[str, ...] | None = None
+    bucket_rows: int | None = None
+    _windows: dict[Span, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def num_rows(self) -> int:
@@ -81,11 +85,34 @@ class SetSource:
         return self.shards.binding
 
     def row_ids(self, epoch: int, positions: np.ndarray) -> tuple[np.ndarray, Epochs]:
+        if self.bucket_rows is None:
+            return self._ordered(epoch, positions), epoch
+        rows = np.empty(len(positions), np.int64)
+        windows = positions // self.bucket_rows
+        for window in np.unique(windows).tolist():
+            here = windows == window
+            found = self._window(epoch, window)
+            rows[here] = found[positions[here] - window * self.bucket_rows]
+        return rows, epoch
+
+    def _ordered(self, epoch: int, positions: np.ndarray) -> np.ndarray:
         order = _order(
             self.num_rows, self.seed, epoch, self.shuffle, self.block_rows, self.window
         )
         index = order(positions)
-        return (index if self.split is None else self.split(index)), epoch
+        return index if self.split is None else self.split(index)
+
+    def _window(self, epoch: int, window: int) -> np.ndarray:
+        """The rows of one window of `bucket_rows` positions, by length; the last is kept."""
+        key = (epoch, window)
+        if key not in self._windows:
+            first = window * (self.bucket_rows or 1)
+            last = min(first + (self.bucket_rows or 1), self.num_rows)
+            rows = self._ordered(epoch, np.arange(first, last))
+            order = by_length(self.shards.lengths(rows), seed=self.seed, path=key)
+            self._windows.clear()
+            self._windows[key] = rows[order]
+        return self._windows[key]
 
     def fetch(self, row_ids: np.ndarray) -> Rows:
         return self.shards.rows(row_ids, columns=self.columns)

@@ -90,7 +90,6 @@ class MaskCollator:
             backend="torch" if return_tensors == "pt" else "numpy",
             device=None,
             pad_to=pad_to_multiple_of,
-            audit=False,
         )
         self._epoch = _shared(epoch) if return_tensors == "pt" else np.array([epoch])
 

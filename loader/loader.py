@@ -16,19 +16,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from premask._assemble import Assembler, Batch, PadTo, columns_of
+from premask._assemble import Assembler, Batch, Layout, PadTo
 from premask._devices import Backend, check_backend
 from premask._errors import RequestError
 from premask._prefetch import prefetched
 from premask._ranks import rank_and_world
-from premask._source import SetSource, Source, Span
+from premask._source import Source, Span
+from premask._source_of import as_source
 from premask._spans import Spans
 from premask._streams import copied_ahead, handed_over
 from premask.masking.policy import Policy
 from premask.masking.policy import policy as make_policy
+from premask.mixture import Mixture
 from premask.order import BLOCK_ROWS, WINDOW, Shuffle
-from premask.shards import ShardSet, open_shards
-from premask.split import Part, Split
+from premask.shards import ShardSet
+from premask.split import Part
 
 
 class Loader:
@@ -40,7 +42,7 @@ class Loader:
     begins where the state was saved.
 
     Args:
-        shards: from `open_shards`, or the path of a set.
+        shards: from `open_shards`, a `premask.mixture.Mixture`, or the path of a set.
         policy: from `premask.policy`, or what it takes; None delivers the stored columns, as
             is right for a static set.
         batch_size: rows per batch of this rank.
@@ -55,6 +57,9 @@ class Loader:
             short, and shared out evenly among the ranks.
         pad_to: None pads to the longest row of the batch, a number to a multiple of it,
             ``"max"`` to the set's longest row. JAX compiles once per width: use ``"max"``.
+        layout: ``padded``; or ``packed``, the rows of a batch end to end as ``[1, T]`` with
+            `position_ids`, `cu_seqlens` and `max_seqlen` for variable-length attention.
+        bucket_rows: gathers rows of like length, see `premask._buckets`; None does not.
         holdout, part: keep a share of the rows aside, see `premask.split`.
         prefetch: batches made ahead in a thread; default 2 on CUDA, else 0.
         audit: adds `row_ids` and `epochs` to every batch.
@@ -65,7 +70,7 @@ class Loader:
 
     def __init__(
         self,
-        shards: ShardSet | Source | str | Path,
+        shards: ShardSet | Mixture | str | Path,
         *,
         policy: Policy | Mapping[str, Any] | str | None = None,
         batch_size: int = 64,
@@ -80,6 +85,8 @@ class Loader:
         window: int = WINDOW,
         drop_last: bool = True,
         pad_to: PadTo = None,
+        layout: Layout = "padded",
+        bucket_rows: int | None = None,
         holdout: float = 0.0,
         part: Part = "train",
         prefetch: int | None = None,
@@ -87,13 +94,14 @@ class Loader:
     ) -> None:
         check_backend(backend, device)
         made = None if policy is None else make_policy(policy)
-        self._source = as_source(
+        self._source: Source = as_source(
             shards,
             policy=made,
             seed=seed,
             shuffle=shuffle,
             block_rows=block_rows,
             window=window,
+            bucket_rows=bucket_rows,
             holdout=holdout,
             part=part,
         )
@@ -111,6 +119,7 @@ class Loader:
             backend=backend,
             device=device,
             pad_to=pad_to,
+            layout=layout,
             audit=audit,
         )
         self._seed = seed
@@ -230,30 +239,3 @@ class Loader:
             )
         self._epoch = operator.index(state["epoch"])
         self._consumed = self._resume_at = operator.index(state["rows_consumed"])
-
-
-def as_source(
-    shards: ShardSet | Source | str | Path,
-    *,
-    policy: Policy | None,
-    seed: int,
-    shuffle: Shuffle,
-    block_rows: int,
-    window: int,
-    holdout: float,
-    part: Part,
-) -> Source:
-    """The rows that take part, in the order that is asked for."""
-    if isinstance(shards, (str, Path)):
-        shards = open_shards(shards)
-    if not isinstance(shards, ShardSet):
-        return shards
-    return SetSource(
-        shards=shards,
-        seed=seed,
-        shuffle=shuffle,
-        block_rows=block_rows,
-        window=window,
-        columns=columns_of(policy, shards.manifest),
-        split=Split(shards, holdout=holdout, part=part) if holdout else None,
-    )

@@ -149,6 +149,28 @@ def _fit(array: np.ndarray, width: int) -> np.ndarray:
     return padded
 
 
+def join_rows(parts: Sequence[Rows]) -> Rows:
+    """The rows of `parts`, one after another, with the first part's binding."""
+    first = parts[0]
+    width = {name: max(part.lists[name].shape[1] for part in parts) for name in first.lists}
+    return Rows(
+        lists={
+            name: np.concatenate([_fit(part.lists[name], width[name]) for part in parts])
+            for name in first.lists
+        },
+        lengths={
+            name: np.concatenate([part.lengths[name] for part in parts])
+            for name in first.lengths
+        },
+        numbers={
+            name: np.concatenate([part.numbers[name] for part in parts])
+            for name in first.numbers
+        },
+        row_ids=np.concatenate([part.row_ids for part in parts]),
+        binding=first.binding,
+    )
+
+
 def make_rows(
     binding: Binding,
     lists: Mapping[str, Sequence[npt.ArrayLike]],

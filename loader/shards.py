@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from premask._errors import FormatError
 from premask._files import Directory, Files
-from premask._format import DOCUMENT_ID, MANIFEST_FILE
+from premask._format import DOCUMENT_ID, INPUT_IDS, MANIFEST_FILE
 from premask._integrity import check_digests, check_sizes
 from premask._remote import Cached, is_url
 from premask._shard_file import OpenShard, open_shard
@@ -223,6 +223,10 @@ class ShardSet:
             )
 
         return read
+
+    def lengths(self, rows: np.ndarray) -> np.ndarray:
+        """How many tokens each of `rows` has: int64 ``[N]``. Reads no token."""
+        return self._table_for(rows).locate(rows, (INPUT_IDS,)).extents[INPUT_IDS].lengths
 
     def _table_for(self, rows: np.ndarray) -> Table:
         if self._complete:

@@ -1,0 +1,54 @@
+"""Chooses the source of a loader's rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from premask._assemble import columns_of
+from premask._buckets import MIN_BUCKET_ROWS
+from premask._errors import RequestError
+from premask._source import SetSource, Source
+from premask.masking.policy import Policy
+from premask.mixture import MixedSource, Mixture
+from premask.order import Shuffle
+from premask.shards import ShardSet, open_shards
+from premask.split import Part, Split
+
+
+def as_source(
+    shards: ShardSet | Mixture | str | Path,
+    *,
+    policy: Policy | None,
+    seed: int,
+    shuffle: Shuffle,
+    block_rows: int,
+    window: int,
+    bucket_rows: int | None,
+    holdout: float,
+    part: Part,
+) -> Source:
+    """The rows that take part, in the order that is asked for; see `premask.Loader`."""
+    if bucket_rows is not None and bucket_rows < MIN_BUCKET_ROWS:
+        raise RequestError(
+            f"bucket_rows must be at least {MIN_BUCKET_ROWS}, got {bucket_rows}; several "
+            "thousand are usual"
+        )
+    if isinstance(shards, (str, Path)):
+        shards = open_shards(shards)
+
+    def source(one: ShardSet) -> SetSource:
+        return SetSource(
+            shards=one,
+            seed=seed,
+            shuffle=shuffle,
+            block_rows=block_rows,
+            window=window,
+            bucket_rows=bucket_rows,
+            columns=columns_of(policy, one.manifest),
+            split=Split(one, holdout=holdout, part=part) if holdout else None,
+        )
+
+    if isinstance(shards, Mixture):
+        members = tuple(source(one) for one in shards.sets)
+        return MixedSource(members=members, weights=shards.weights, epoch_rows=shards.num_rows)
+    return source(shards)
