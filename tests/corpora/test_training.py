@@ -57,7 +57,8 @@ class TinyBert(torch.nn.Module):
         ids = batch["input_ids"]
         hidden = self.tokens(ids) + self.places.weight[: ids.shape[1]]
         hidden = self.layers(hidden, src_key_padding_mask=batch["attention_mask"] == 0)
-        return hidden @ self.tokens.weight.T
+        logits: torch.Tensor = hidden @ self.tokens.weight.T
+        return logits
 
 
 def final_loss(path: Path, *, shuffle_labels: bool) -> float:
@@ -81,7 +82,7 @@ def final_loss(path: Path, *, shuffle_labels: bool) -> float:
                 model(batch).flatten(0, 1), labels.flatten()
             )
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             losses.append(loss.item())
