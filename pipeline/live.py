@@ -60,7 +60,9 @@ def draw(tally: Tally) -> RenderableType:
         f"{complete / max(tally.num_bytes, 1):4.0%}",
         Text(f"{clock(tally.seconds)} gone, {clock(tally.seconds_left)} left", style="dim"),
     )
-    table = Table.grid(padding=(0, 3))
+    table = Table.grid(padding=(0, 2))
+    for _ in range(6):
+        table.add_column(no_wrap=True)
     table.add_row(
         _cell("units", f"{tally.skipped + tally.done}/{tally.num_units}"),
         _cell("documents", short(tally.documents)),

@@ -78,7 +78,7 @@ def test_json_lines_carry_event_message_and_figures() -> None:
 
 
 def test_the_live_display_shows_the_figures() -> None:
-    console = Console(file=io.StringIO(), record=True, width=100)
+    console = Console(file=io.StringIO(), record=True, width=80)
     console.print(draw(tally()))
     text = console.export_text()
     for part in ("2/4 units", "12.0k tokens", "2 rejected", "tokenize 75%", "50%"):
