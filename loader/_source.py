@@ -46,6 +46,9 @@ class Source(Protocol):
     def fetch(self, row_ids: np.ndarray) -> Rows:
         """Rows by their numbers."""
 
+    def lengths_at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
+        """The lengths of the rows at `positions` of `epoch`: int64 ``[N]``."""
+
     def stream(self, epoch: int, spans: Iterable[Span]) -> Iterator[tuple[Rows, Epochs]]:
         """The rows of each span of positions, and their mask epochs."""
 
@@ -116,6 +119,9 @@ class SetSource:
 
     def fetch(self, row_ids: np.ndarray) -> Rows:
         return self.shards.rows(row_ids, columns=self.columns)
+
+    def lengths_at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
+        return self.shards.lengths(self.row_ids(epoch, positions)[0])
 
     def stream(self, epoch: int, spans: Iterable[Span]) -> Iterator[tuple[Rows, Epochs]]:
         for group in _groups(spans):

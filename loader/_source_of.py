@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from premask._assemble import columns_of
+from premask._assemble import PadTo, columns_of
 from premask._buckets import MIN_BUCKET_ROWS
+from premask._budget import TokenBudget
 from premask._errors import RequestError
 from premask._source import SetSource, Source
+from premask._spans import Spans
 from premask.masking.policy import Policy
 from premask.mixture import MixedSource, Mixture
 from premask.order import Shuffle
@@ -52,3 +54,37 @@ def as_source(
         members = tuple(source(one) for one in shards.sets)
         return MixedSource(members=members, weights=shards.weights, epoch_rows=shards.num_rows)
     return source(shards)
+
+
+def make_spans(
+    source: Source,
+    *,
+    batch_size: int,
+    rank: int,
+    world_size: int,
+    drop_last: bool,
+    max_tokens: int | None,
+    pad_to: PadTo,
+) -> Spans | TokenBudget:
+    """How the positions of an epoch become batches of one rank; see `premask.Loader`."""
+    if max_tokens is None:
+        return Spans(
+            num_rows=source.num_rows,
+            batch_size=batch_size,
+            rank=rank,
+            world_size=world_size,
+            drop_last=drop_last,
+        )
+    longest = source.binding.max_length
+    return TokenBudget(
+        num_rows=source.num_rows,
+        batch_size=batch_size,
+        rank=rank,
+        world_size=world_size,
+        drop_last=drop_last,
+        max_tokens=max_tokens,
+        longest=longest,
+        # A batch padded to "max" is as wide as the longest row, whatever is in it.
+        multiple=longest if pad_to == "max" else pad_to or 1,
+        lengths_at=source.lengths_at,
+    )

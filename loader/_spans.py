@@ -2,9 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from premask._errors import RequestError
+
+
+class Cut(NamedTuple):
+    """The positions ``[first, last)`` of one rank's batch; the global batch ends at `end`."""
+
+    first: int
+    last: int
+    end: int
+
+
+class Ranked(Protocol):
+    """Which rank of how many."""
+
+    @property
+    def rank(self) -> int:
+        """The rank."""
+
+    @property
+    def world_size(self) -> int:
+        """How many there are."""
+
+
+def share(first: int, end: int, ranked: Ranked) -> Cut:
+    """One rank's even share of the positions ``[first, end)``."""
+    size = end - first
+    return Cut(
+        first + size * ranked.rank // ranked.world_size,
+        first + size * (ranked.rank + 1) // ranked.world_size,
+        end,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +57,7 @@ class Spans:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise RequestError(f"batch_size must be at least 1, got {self.batch_size}")
-        if self.count() == 0:
+        if self.is_over(0):
             raise RequestError(
                 f"{self.num_rows} rows make no batch of {self.batch_size} on "
                 f"{self.world_size} ranks; lower batch_size or set drop_last=False"
@@ -35,20 +67,23 @@ class Spans:
     def global_size(self) -> int:
         return self.batch_size * self.world_size
 
-    def count(self, start: int = 0) -> int:
+    def count(self, epoch: int, start: int = 0) -> int:  # noqa: ARG002
         """Batches from position `start` to the end of the epoch."""
         rest = max(0, self.num_rows - start)
         return rest // self.global_size if self.drop_last else -(-rest // self.global_size)
 
-    def span(self, index: int, start: int = 0) -> tuple[int, int]:
-        """Positions ``[first, last)`` of this rank's batch `index`, counted from `start`."""
-        first = start + index * self.global_size
-        size = min(self.global_size, self.num_rows - first)
-        return (
-            first + size * self.rank // self.world_size,
-            first + size * (self.rank + 1) // self.world_size,
-        )
+    def is_over(self, start: int) -> bool:
+        """Whether no batch is left from `start` on."""
+        return self.count(0, start) == 0
 
-    def end(self, index: int, start: int = 0) -> int:
-        """Rows that all ranks together have consumed after batch `index`."""
-        return min(start + (index + 1) * self.global_size, self.num_rows)
+    def cut(self, index: int, epoch: int) -> Cut:  # noqa: ARG002
+        """This rank's batch `index` of any epoch."""
+        return self._cut(index, 0)
+
+    def _cut(self, index: int, start: int) -> Cut:
+        first = start + index * self.global_size
+        return share(first, min(first + self.global_size, self.num_rows), self)
+
+    def cuts(self, epoch: int, start: int) -> Iterator[Cut]:
+        """This rank's batches from `start` to the end of the epoch."""
+        return (self._cut(index, start) for index in range(self.count(epoch, start)))

@@ -12,6 +12,7 @@ matrix; memory does not grow with the set.
 from __future__ import annotations
 
 import operator
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ from premask._errors import RequestError
 from premask._prefetch import prefetched
 from premask._ranks import rank_and_world
 from premask._source import Source, Span
-from premask._source_of import as_source
-from premask._spans import Spans
+from premask._source_of import as_source, make_spans
+from premask._spans import Cut
 from premask._streams import copied_ahead, handed_over
 from premask.masking.policy import Policy
 from premask.masking.policy import policy as make_policy
@@ -55,6 +56,8 @@ class Loader:
         shuffle, block_rows, window: see `premask.order.RowOrder`.
         drop_last: leaves out the rows that fill no global batch. Otherwise the last batch is
             short, and shared out evenly among the ranks.
+        max_tokens: a batch takes as many rows, up to `batch_size`, as fit into this many
+            positions, see `premask._budget`; the length of an epoch then varies.
         pad_to: None pads to the longest row of the batch, a number to a multiple of it,
             ``"max"`` to the set's longest row. JAX compiles once per width: use ``"max"``.
         layout: ``padded``; or ``packed``, the rows of a batch end to end as ``[1, T]`` with
@@ -84,6 +87,7 @@ class Loader:
         block_rows: int = BLOCK_ROWS,
         window: int = WINDOW,
         drop_last: bool = True,
+        max_tokens: int | None = None,
         pad_to: PadTo = None,
         layout: Layout = "padded",
         bucket_rows: int | None = None,
@@ -106,12 +110,14 @@ class Loader:
             part=part,
         )
         rank, world_size = rank_and_world(rank, world_size)
-        self._spans = Spans(
-            num_rows=self._source.num_rows,
+        self._spans = make_spans(
+            self._source,
             batch_size=batch_size,
             rank=rank,
             world_size=world_size,
             drop_last=drop_last,
+            max_tokens=max_tokens,
+            pad_to=pad_to,
         )
         self._assemble = Assembler(
             made,
@@ -129,7 +135,8 @@ class Loader:
         self._prefetch = (2 if self.on_cuda else 0) if prefetch is None else prefetch
         self._epoch = operator.index(epoch)
         self._consumed = 0
-        self._resume_at = self._start = 0
+        self._resume_at = 0
+        self._ends = deque[int]()  # where each batch on its way ends
 
     @property
     def epoch(self) -> int:
@@ -157,8 +164,8 @@ class Loader:
         return self._spans.world_size
 
     def __len__(self) -> int:
-        """Batches of a whole epoch; the same on every rank."""
-        return self._spans.count()
+        """Batches of the whole current epoch; the same on every rank."""
+        return self._spans.count(self._epoch)
 
     def __iter__(self) -> Iterator[Batch]:
         epoch, spans = self.take_spans()
@@ -171,17 +178,22 @@ class Loader:
     def take_spans(self) -> tuple[int, Iterator[Span]]:
         """Begins an iteration: its epoch, and the positions of each of its batches."""
         epoch, start = self._epoch, self._resume_at
-        self._start = self._consumed = start
-        count = self._spans.count(start)
-        return epoch, (self._spans.span(index, start) for index in range(count))
+        self._consumed = start
+        self._ends = ends = deque[int]()
+
+        def note(cut: Cut) -> Span:
+            ends.append(cut.end)
+            return cut.first, cut.last
+
+        return epoch, map(note, self._spans.cuts(epoch, start))
 
     def counted(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Passes the batches of an iteration on and keeps the state; then the next epoch."""
-        return self._count(batches, self._epoch, self._start)
+        return self._count(batches, self._epoch, self._ends)
 
-    def _count(self, batches: Iterable[Batch], epoch: int, start: int) -> Iterator[Batch]:
-        for index, batch in enumerate(batches):
-            self._consumed, self._resume_at = self._spans.end(index, start), 0
+    def _count(self, batches: Iterable[Batch], epoch: int, ends: deque[int]) -> Iterator[Batch]:
+        for batch in batches:
+            self._consumed, self._resume_at = ends.popleft(), 0
             yield batch
         self._epoch, self._consumed, self._resume_at = epoch + 1, 0, 0
 
@@ -193,7 +205,8 @@ class Loader:
         """Batch `index` of this rank in the current epoch, without touching the iteration."""
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of an epoch of {len(self)} batches")
-        return self.at(self._epoch, *self._spans.span(index))
+        cut = self._spans.cut(index, epoch=self._epoch)
+        return self.at(self._epoch, cut.first, cut.last)
 
     def at(self, epoch: int, first: int, last: int) -> Batch:
         """The rows at the positions ``[first, last)`` of `epoch`, as a batch."""
@@ -207,7 +220,7 @@ class Loader:
     def state_dict(self) -> dict[str, Any]:
         """Where this run stands after the batches delivered so far; the same on every rank."""
         epoch, consumed = self._epoch, self._consumed
-        if self._spans.count(consumed) == 0:
+        if self._spans.is_over(consumed):
             epoch, consumed = epoch + 1, 0
         return {
             "manifest": self._source.fingerprint,

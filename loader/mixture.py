@@ -168,6 +168,16 @@ class MixedSource:
         order = np.argsort(np.concatenate(places))
         return replace(join_rows(parts).take(order), row_ids=row_ids, binding=self.binding)
 
+    def lengths_at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
+        rows, _ = self.row_ids(epoch, positions)
+        member_B = np.searchsorted(self._first_row, rows, side="right") - 1
+        lengths = np.empty_like(rows)
+        for number in np.unique(member_B).tolist():
+            mine = member_B == number
+            own = rows[mine] - self._first_row[number]
+            lengths[mine] = self.members[number].shards.lengths(own)
+        return lengths
+
     def stream(self, epoch: int, spans: Iterable[Span]) -> Iterator[tuple[Rows, Epochs]]:
         for first, last in spans:
             rows, epochs = self.row_ids(epoch, np.arange(first, last))

@@ -112,3 +112,57 @@ def test_long_and_short_batches_come_in_no_order(shards: premask.ShardSet) -> No
 def test_a_tiny_bucket_is_refused(shards: premask.ShardSet) -> None:
     with pytest.raises(premask.RequestError, match="at least 32, got 8"):
         loader(shards, bucket_rows=8)
+
+
+@pytest.mark.parametrize("pad_to", [None, 16, "max"])
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_budget_of_tokens_is_kept_and_used(
+    shards: premask.ShardSet, pad_to: Any, world_size: int
+) -> None:
+    runs = [
+        list(
+            loader(
+                shards,
+                batch_size=50,
+                max_tokens=300,
+                pad_to=pad_to,
+                rank=rank,
+                world_size=world_size,
+                drop_last=False,
+                audit=True,
+            )
+        )
+        for rank in range(world_size)
+    ]
+    assert len({len(run) for run in runs}) == 1
+    sizes = [batch["input_ids"].size for run in runs for batch in run]
+    assert max(sizes) <= 300
+    assert np.mean(sizes) > 180
+    rows = np.concatenate([batch["row_ids"] for run in runs for batch in run])
+    assert np.array_equal(np.sort(rows), np.arange(103))
+
+
+def test_a_budgeted_run_has_a_length_and_single_batches(shards: premask.ShardSet) -> None:
+    run = loader(shards, max_tokens=300)
+    batches = list(loader(shards, max_tokens=300))
+    assert len(run) == len(batches)
+    for k in (0, 3, len(run) - 1):
+        assert np.array_equal(run.batch(k)["input_ids"], batches[k]["input_ids"])
+
+
+def test_a_budgeted_run_resumes_on_other_ranks(shards: premask.ShardSet) -> None:
+    run = loader(shards, max_tokens=300, audit=True)
+    batches = iter(run)
+    seen = [next(batches)["row_ids"] for _ in range(4)]
+    for rank in range(3):
+        resumed = loader(
+            shards, max_tokens=200, drop_last=False, audit=True, rank=rank, world_size=3
+        )
+        resumed.load_state_dict(run.state_dict())
+        seen += [batch["row_ids"] for batch in resumed]
+    assert np.array_equal(np.sort(np.concatenate(seen)), np.arange(103))
+
+
+def test_a_budget_below_the_longest_row_is_refused(shards: premask.ShardSet) -> None:
+    with pytest.raises(premask.RequestError, match="at least 64"):
+        loader(shards, max_tokens=63)
