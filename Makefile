@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 DEMO := out/demo
 
 # An editable install links the files that exist; a new module calls for a new install.
-MODULES := $(shell find loader schemas stages pipeline -name '*.py' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
+FILES := $(shell find loader schemas stages pipeline -type f ! -name '*.pyc' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -C editable_mode=strict
-BASE := $(VENV)/.pipeline-$(MODULES)
-DEV := $(VENV)/.dev-$(MODULES)
+BASE := $(VENV)/.pipeline-$(FILES)
+DEV := $(VENV)/.dev-$(FILES)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo install test check format bench clean
@@ -54,3 +54,4 @@ bench: $(DEV)  ## side-by-side ratios, one script each
 
 clean:  ## remove what was built here; keeps .venv
 	@rm -rf out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -f $(VENV)/.pipeline-* $(VENV)/.dev-*

@@ -47,9 +47,9 @@ def check(statistics: Statistics, expectation: Expectation) -> Iterator[Finding]
         if unit in statistics.units and statistics.units[unit].sum():
             yield _none(
                 f"whole_{unit}",
-                f"{_PLURAL[unit]} are masked whole or not at all.",
+                f"{PLURALS[unit]} are masked whole or not at all.",
                 int(statistics.units[unit][1]),
-                f"{_PLURAL[unit].lower()} masked in part",
+                f"{PLURALS[unit].lower()} masked in part",
             )
     if expectation.budget is not None and statistics.counters["row_epochs"]:
         yield from _budget(statistics, expectation, expectation.budget)
@@ -58,7 +58,13 @@ def check(statistics: Statistics, expectation: Expectation) -> Iterator[Finding]
     yield from _repeats(statistics, expectation)
 
 
-_PLURAL = {"word": "Words", "entity": "Entities", "phrase": "Phrases", "sentence": "Sentences"}
+PLURALS = {
+    "word": "Words",
+    "entity": "Entities",
+    "phrase": "Phrases",
+    "sentence": "Sentences",
+    "collocation": "Collocations",
+}
 
 
 def _none(name: str, promise: str, count: int, what: str) -> Finding:

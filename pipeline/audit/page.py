@@ -97,13 +97,16 @@ def promises(report: Report) -> str:
             f'<td data-name="expected">{escape(promise["expected"])}</td>'
             f'<td data-name="test" class="note">{escape(method)}</td></tr>'
         )
+    untested = "".join(
+        f'<p class="note">Not tested: {escape(text)}</p>' for text in report["untested"]
+    )
     return (
         '<div class="scroll"><table class="promises"><thead><tr><th></th><th>Promise</th>'
         "<th>Found</th><th>Expected</th><th>Test</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
         '<p class="note">Statistical tests are corrected for their number (Holm); the chance '
         f"of calling any kept promise broken is {report['significance']:g}. A deviation that "
-        "is significant but too small to matter is let pass.</p>"
+        "is significant but too small to matter is let pass.</p>" + untested
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from premask.pipeline.audit.collect import Collected
+from premask.pipeline.audit.exact import PLURALS
 from premask.pipeline.audit.excerpts import Excerpt
 from premask.pipeline.audit.expectation import Expectation
 from premask.pipeline.audit.inference import frequency_bands
@@ -57,6 +58,7 @@ def build_report(
             }
             for finding in findings
         ],
+        "untested": _untested(statistics, expectation),
         "totals": dict(sorted(statistics.counters.items())),
         "measures": {
             "masked_share": _masked_share(statistics),
@@ -81,6 +83,15 @@ def build_report(
         },
         "excerpts": [excerpt.to_json() for excerpt in excerpts],
     }
+
+
+def _untested(statistics: Statistics, expectation: Expectation) -> list[str]:
+    """Promises that these data cannot show, as sentences."""
+    return [
+        f"That {PLURALS[unit].lower()} are masked whole: the rows do not say where they are."
+        for unit in expectation.whole
+        if unit not in statistics.units or not statistics.units[unit].any()
+    ]
 
 
 def _round(value: float) -> float:

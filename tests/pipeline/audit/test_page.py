@@ -48,7 +48,7 @@ def report(rows: Rows) -> dict[str, Any]:
 def test_the_document_has_the_keys_that_are_promised(report: dict[str, Any]) -> None:
     assert {
         "format", "format_version", "data", "policy", "epochs", "significance", "passed",
-        "promises", "totals", "measures", "excerpts",
+        "promises", "untested", "totals", "measures", "excerpts",
     } == set(report)  # fmt: skip
     assert {
         "masked_share", "rows_by_percent", "split", "units", "runs", "word_runs", "runs_law",
