@@ -128,12 +128,9 @@ class DynamicShards:
         shards, _ = self._open()
         for block in row_blocks(shards, rows, _WIDE.get(self.policy.operation, 1)):
             source = source_rows(block, sentence_borders=ends_at_sentences(self.policy))
-            masked = [self.observe(block, source, epoch) for epoch in range(self.num_epochs)]
-            yield source, masked
-
-    def observe(self, block: Rows, source: SourceRows, epoch: int) -> Observation:
-        """What the policy makes of some rows in one epoch."""
-        return self.look_at(source, self._open()[1](block.pad(), epoch))
+            padded, masker = block.pad(), self._open()[1]
+            epochs = range(self.num_epochs)
+            yield source, [self.look_at(source, masker(padded, epoch)) for epoch in epochs]
 
     def look_at(self, source: SourceRows, outputs: Mapping[str, np.ndarray]) -> Observation:
         """What the policy's outputs say about the rows they were made of."""
