@@ -45,6 +45,7 @@ class Expectation:
         fresh: no row gets the same mask twice.
         distinct: no two rows share a mask, nor a seed.
         spans: int ``[max_length + 1]``, masked spans in a row, by its text tokens.
+        span_law: span lengths are those of a random composition of the budget into `spans`.
     """
 
     rate: float | None = None
@@ -67,6 +68,7 @@ class Expectation:
     fresh: bool = False
     distinct: bool = False
     spans: np.ndarray | None = None
+    span_law: bool = False
 
 
 def expectation_of(value: Policy, *, max_length: int) -> Expectation:
@@ -203,6 +205,8 @@ def _span_corruption(parameters: Any, max_length: int) -> Expectation:
     return Expectation(
         budget=noise,
         spans=spans,
+        # Rows of one span are rolled, and a roll may cut the span in two.
+        span_law=not rolled and int(spans[-1]) > 1,
         profile=np.ones(PROFILE_BINS),
         profile_margin=2 if rolled else PROFILE_BINS // 4,
         profile_tolerance=0.1 if rolled else 0.3,

@@ -14,6 +14,7 @@ import numpy as np
 from premask.masking._rows import Vocabulary
 from premask.pipeline.audit.distributions import chi_square_tail, normal_two_sided
 from premask.pipeline.audit.expectation import Expectation
+from premask.pipeline.audit.laws import composition_runs
 from premask.pipeline.audit.promises import Finding
 from premask.pipeline.audit.statistics import PROFILE_BINS, Statistics
 
@@ -36,6 +37,12 @@ def check(
         yield _replacements(statistics, vocabulary)
     if expectation.profile is not None:
         yield _profile(statistics, expectation, expectation.profile)
+    if (
+        expectation.span_law
+        and expectation.budget is not None
+        and expectation.spans is not None
+    ):
+        yield _span_lengths(statistics, expectation.budget, expectation.spans)
     if expectation.blind:
         yield _frequency(statistics)
     if expectation.independent and statistics.counters["overlap_rows"]:
@@ -146,9 +153,7 @@ def _profile(statistics: Statistics, expectation: Expectation, profile: np.ndarr
     ratio = seen_P / np.maximum(expected_P, 1e-9)
     return Finding(
         name="position",
-        promise="Where a token stands in its row does not matter."
-        if np.ptp(profile) == 0
-        else "Positions are masked as often as the mixture of denoisers says.",
+        promise=_position_promise(expectation, profile),
         passed=False,
         method="chi-square over eight parts of the row",
         observed=_spread(ratio),
@@ -156,6 +161,33 @@ def _profile(statistics: Statistics, expectation: Expectation, profile: np.ndarr
         effect=float(np.abs(ratio - 1.0).max()),
         tolerance=expectation.profile_tolerance,
         p_value=_chi_square(seen_P, expected_P, deflate=design_effect(statistics)),
+    )
+
+
+def _position_promise(expectation: Expectation, profile: np.ndarray) -> str:
+    if np.ptp(profile) > 0:
+        return "Positions are masked as often as the mixture of denoisers says."
+    if expectation.profile_margin > PROFILE_BINS // 8:
+        return "Within the middle half of a row, where a token stands does not matter."
+    return "Where a token stands in its row does not matter."
+
+
+def _span_lengths(statistics: Statistics, noise: np.ndarray, spans: np.ndarray) -> Finding:
+    """Span corruption: its masked runs are the parts of a random composition."""
+    law = composition_runs(statistics, noise, spans)
+    law *= statistics.runs.sum() / max(law.sum(), 1e-9)
+    lengths = np.arange(len(law))
+    whole = max(float(law.sum()), 1e-9)
+    return Finding(
+        name="span_lengths",
+        promise="Span lengths follow the law of random compositions.",
+        passed=False,
+        method="chi-square over the lengths",
+        observed=f"{(statistics.runs * lengths).sum() / whole:.3f} tokens on average",
+        expected=f"{(law * lengths).sum() / whole:.3f}",
+        effect=_total_variation(statistics.runs / whole, law / whole),
+        tolerance=0.03,
+        p_value=_chi_square(statistics.runs, law),
     )
 
 

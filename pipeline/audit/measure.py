@@ -133,7 +133,8 @@ def _count_rows(
     counters["selected_special"] += special
     counters["wrong_labels"] += observation.wrong_labels
     counters["empty_rows"] += int(((selected_B == 0) & (num_text_B > 0)).sum())
-    percent_B = np.minimum(selected_B * 100 // np.maximum(num_text_B, 1), 100)
+    whole_B = np.maximum(num_text_B, 1)
+    percent_B = (selected_B * 200 + whole_B) // (2 * whole_B)
     statistics.percent += np.bincount(percent_B[num_text_B > 0], minlength=PERCENT_BINS)
     statistics.by_text.add(num_text_B, selected_B)
     statistics.by_length.add(source.lengths_B, selected_B)

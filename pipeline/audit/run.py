@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from premask._errors import RequestError
 from premask._format import MANIFEST_FILE, TOKENIZER_FILE
-from premask.masking.operations import OPERATIONS
 from premask.masking.policy import Policy, policy
 from premask.pipeline.audit.collect import collect
 from premask.pipeline.audit.excerpts import excerpts
@@ -81,6 +80,9 @@ def resolve(
         if static or chosen is None
         else DynamicShards(absolute(location), chosen, epochs or DEFAULT_EPOCHS)
     )
+    for first in source.tasks()[:1]:
+        # Rows that lack what the policy needs are better refused before any work starts.
+        next(source.blocks(replace(first, stop=first.start + 1)))
     return Request(
         source=source,
         policy=chosen,
@@ -156,8 +158,7 @@ def _static_policy(shards: ShardSet, value: Policy | None) -> Policy | None:
     stored = shards.manifest.policy
     if stored is None:
         return None
-    known = {"name", "operation", *OPERATIONS[stored["operation"]].parameters}
-    return policy({key: held for key, held in stored.items() if key in known})
+    return policy(stored["definition"])
 
 
 def _about_policy(value: Policy | None) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from premask.pipeline.audit.distinct import DistinctSample
 
-PERCENT_BINS = 101  # masked share of a row, in whole per cent
+PERCENT_BINS = 101  # masked share of a row, to the nearest per cent
 PROFILE_BINS = 64  # position in the row, relative
 EDGE = 8  # tokens at each end that are looked at one by one
 LONGEST_RUN = 64  # longer runs are counted in the last cell

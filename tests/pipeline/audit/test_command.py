@@ -132,6 +132,7 @@ def test_ray_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
         (("SHARDS", "--set", "rate=0.3"), "--policy"),
         (("SHARDS", "--engine", "spark"), "spark"),
         (("SHARDS", "--tokenizer", "x.json"), "own tokenizer"),
+        (("SHARDS", "--policy", "syntax"), "pos_tags"),
         (("STATIC", "--epochs", "2"), "epochs"),
         (("SHARDS", "SHARDS", "SHARDS"), "at most two"),
     ],

@@ -144,3 +144,10 @@ def test_random_tokens_from_half_the_vocabulary_are_found(rows: Rows) -> None:
         return {**outputs, "input_ids": ids}
 
     assert audit_rows(rows, policy("random"), fault=halve).broken == {"uniform_replacements"}
+
+
+def test_spans_of_another_mean_length_are_found(rows: Rows) -> None:
+    audited = audit_rows(
+        rows, policy("span_corruption"), done=policy("span_corruption", mean_span=4.0)
+    )
+    assert {"span_count", "span_lengths"} <= audited.broken
