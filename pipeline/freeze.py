@@ -237,7 +237,8 @@ def _finish(
         shards=finish.shard_entries(records),
         tables=source.manifest.tables,
         policy={
-            **policy.to_dict(),
+            "name": policy.name,
+            "definition": policy.to_dict(),
             "fingerprint": policy.fingerprint,
             "epochs": header.job["epochs"],
             "manifest_sha256": source.manifest.sha256,
@@ -248,4 +249,5 @@ def _finish(
 
 def _longest(source: Manifest, policy: Policy) -> int:
     """Fill-in-the-middle adds its three sentinels to a row; nothing else makes one longer."""
-    return source.max_length + 3 * (policy.operation == "fill_in_middle")
+    chosen = (policy, *policy.members)
+    return source.max_length + 3 * any(p.operation == "fill_in_middle" for p in chosen)

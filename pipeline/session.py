@@ -63,6 +63,25 @@ class Built:
     fresh: bool
 
 
+def read_manifest(output: Output) -> Manifest:
+    """The manifest of a finished set.
+
+    Raises:
+        RequestError: there is none.
+        FormatError: it is damaged.
+    """
+    if output.size(MANIFEST_FILE) < 0:
+        begun = output.size(PLAN) >= 0
+        what = (
+            "a build was begun here; run it again to finish it" if begun else "check the path"
+        )
+        raise RequestError(
+            f"there is no shard set: no {MANIFEST_FILE}; {what}", location=output.root
+        )
+    data = output.read(MANIFEST_FILE)
+    return Manifest.from_bytes(data, location=output.path(MANIFEST_FILE))
+
+
 def finished(output: Output, header: Header) -> Manifest | None:
     """The manifest of `output` if it is already what `header` would make.
 
@@ -71,8 +90,7 @@ def finished(output: Output, header: Header) -> Manifest | None:
     """
     if output.size(MANIFEST_FILE) < 0:
         return None
-    data = output.read(MANIFEST_FILE)
-    manifest = Manifest.from_bytes(data, location=output.path(MANIFEST_FILE))
+    manifest = read_manifest(output)
     if manifest.job_fingerprint != header.fingerprint:
         fields = describe_differences(manifest.job, header.job)
         what = f"of another job: {fields}" if fields else _changed_input(manifest, header)

@@ -6,39 +6,19 @@ Works on plain values; `premask.pipeline.commands.show` draws the result.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 from premask._errors import RequestError
-from premask._format import (
-    BOUNDARIES,
-    EPOCH,
-    IGNORE_LABEL,
-    INPUT_IDS,
-    LABELS,
-    SEED,
-    TOKENIZER_FILE,
-    Boundary,
-)
+from premask._format import BOUNDARIES, EPOCH, INPUT_IDS, SEED, TOKENIZER_FILE, Boundary
 from premask.masking.apply import apply_policy
-from premask.masking.operations import OPERATIONS
 from premask.masking.policy import Policy
 from premask.masking.policy import policy as premask_policy
 from premask.pipeline.output import Output
+from premask.pipeline.roles import Role, Token, read_outputs
 from premask.shards import ShardSet
-from premask.stages.freeze import WITH_TARGETS
 from tokenizers import Tokenizer
-
-Role = Literal["text", "special", "sentinel", "entity", "mask", "random", "kept", "target"]
-
-
-class Token(NamedTuple):
-    """An id and what it is here."""
-
-    token_id: int
-    role: Role
 
 
 class Segment(NamedTuple):
@@ -55,15 +35,19 @@ class View:
     Attributes:
         facts: names and values for the head.
         inputs, targets: text by role; `targets` is empty where there is nothing to predict.
+        notes: further sequences by title, such as the order of prediction.
     """
 
     facts: Mapping[str, str]
     inputs: tuple[Segment, ...]
     targets: tuple[Segment, ...]
+    notes: Mapping[str, tuple[Segment, ...]] = field(default_factory=dict)
 
 
-def make_view(shards: ShardSet, row: int, *, epoch: int, policy: Policy | None) -> View:
-    """The view of row `row`, masked by `policy` for `epoch`, or as it is stored.
+def make_view(
+    shards: ShardSet, row: int, *, epoch: int, policy: Policy | None, step: int | None = None
+) -> View:
+    """The view of row `row`, masked by `policy` for `epoch` (and `step`), or as it is stored.
 
     Raises:
         RequestError: there is no such row, or a static set is to be masked again.
@@ -77,22 +61,24 @@ def make_view(shards: ShardSet, row: int, *, epoch: int, policy: Policy | None) 
         "tokens": str(len(stored[INPUT_IDS])),
         "seed": str(stored.get(SEED, "")),
     }
-    vocabulary = shards.vocabulary
     if static and shards.manifest.policy is not None:
-        policy = premask_policy(_plain_policy(shards.manifest.policy))
+        policy = premask_policy(shards.manifest.policy["definition"])
         outputs, epoch = stored, int(stored[EPOCH])
     elif policy is not None:
-        outputs = _unpad(apply_policy(policy, shards.rows([row]), epoch))
+        masked = apply_policy(policy, shards.rows([row]), epoch, step=step)
+        outputs = {name: array[0] for name, array in masked.items()}
     else:
-        words = _describe_row(stored, vocabulary.special_ids)
+        words = _describe_row(stored, shards.vocabulary.special_ids)
         return View(facts=facts, inputs=_segments(shards, words), targets=())
-    facts |= {"policy": policy.name, "epoch": str(epoch)}
     original = None if static else stored[INPUT_IDS].tolist()
-    inputs, targets = _roles(shards, policy, outputs, original)
-    num_targets = sum(token.role in ("target", "kept") for token in targets)
-    facts["predicted"] = f"{num_targets} tokens"
+    reading = read_outputs(policy, outputs, shards.vocabulary, original)
+    facts |= {"policy": policy.name, "epoch": str(epoch), **reading.facts}
+    facts["predicted"] = f"{reading.num_predicted} tokens"
     return View(
-        facts=facts, inputs=_segments(shards, inputs), targets=_segments(shards, targets)
+        facts=facts,
+        inputs=_segments(shards, reading.inputs),
+        targets=_segments(shards, reading.targets),
+        notes={title: _segments(shards, each) for title, each in reading.notes.items()},
     )
 
 
@@ -109,52 +95,6 @@ def _check(shards: ShardSet, row: int, policy: Policy | None) -> None:
             "the set that it was frozen from",
             location="--policy",
         )
-
-
-def _plain_policy(entry: Mapping[str, Any]) -> dict[str, Any]:
-    known = OPERATIONS[entry["operation"]].parameters
-    return {k: v for k, v in entry.items() if k in ("name", "operation") or k in known}
-
-
-def _unpad(outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    length = int(outputs["attention_mask"][0].sum())
-    labels = outputs[LABELS][0]
-    end = int((np.arange(1, len(labels) + 1) * (labels != IGNORE_LABEL)).max(initial=0))
-    return {INPUT_IDS: outputs[INPUT_IDS][0][:length], LABELS: labels[: max(end, length)]}
-
-
-def _roles(
-    shards: ShardSet, policy: Policy, outputs: Mapping[str, Any], original: list[int] | None
-) -> tuple[list[Token], list[Token]]:
-    """Inputs and targets of a masked row."""
-    specials = frozenset(shards.vocabulary.special_ids)
-    sentinels = frozenset(shards.vocabulary.sentinel_ids)
-    ids, labels = outputs[INPUT_IDS].tolist(), outputs[LABELS].tolist()
-    if policy.operation in WITH_TARGETS or len(labels) != len(ids):
-        wanted = [label for label in labels if label != IGNORE_LABEL]
-        return (
-            [Token(i, _role(i, specials, sentinels)) for i in ids],
-            [Token(i, _role(i, specials, sentinels, "target")) for i in wanted],
-        )
-    inputs, targets = [], []
-    for place, (token, label) in enumerate(zip(ids, labels, strict=True)):
-        plain = _role(token, specials, sentinels)
-        if label == IGNORE_LABEL:
-            inputs.append(Token(token, plain))
-            targets.append(Token(token if original is None else original[place], plain))
-            continue
-        role: Role = "kept" if token == label else "random"
-        inputs.append(Token(token, "mask" if token == shards.vocabulary.mask_id else role))
-        targets.append(Token(label, "target"))
-    return inputs, targets
-
-
-def _role(
-    token: int, specials: frozenset[int], sentinels: frozenset[int], text: Role = "text"
-) -> Role:
-    if token in sentinels:
-        return "sentinel"
-    return "special" if token in specials else text
 
 
 def _describe_row(row: Mapping[str, Any], special_ids: Iterable[int]) -> list[Token]:

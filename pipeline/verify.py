@@ -28,6 +28,7 @@ from premask.manifest import Manifest, ShardEntry
 from premask.pipeline.fingerprint import bytes_sha256
 from premask.pipeline.finish import plain_type
 from premask.pipeline.output import Output
+from premask.pipeline.session import read_manifest
 from premask.stages.count import Counts, Int64, count_tokens
 
 
@@ -35,11 +36,11 @@ def verify(path: str) -> tuple[Manifest, list[str]]:
     """The manifest of the set at `path`, and every fault that was found, in words.
 
     Raises:
-        FormatError: there is no readable manifest.
+        RequestError: there is no finished set.
+        FormatError: its manifest is damaged.
     """
     output = Output.at(path)
-    data = output.read(MANIFEST_FILE)
-    manifest = Manifest.from_bytes(data, location=output.path(MANIFEST_FILE))
+    manifest = read_manifest(output)
     recount_V = np.zeros(manifest.vocabulary.size, np.int64)
     faults: list[str] = []
     for entry in manifest.shards:

@@ -17,15 +17,12 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="The manifest as JSON.")] = False,
 ) -> None:
     """Show what a shard set holds and what made it. Reads the manifest alone."""
-    from premask._format import MANIFEST_FILE
-    from premask.manifest import Manifest
     from premask.pipeline.output import Output
+    from premask.pipeline.session import read_manifest
 
-    output = Output.at(shards)
-    data = output.read(MANIFEST_FILE)
-    manifest = Manifest.from_bytes(data, location=output.path(MANIFEST_FILE))
+    manifest = read_manifest(Output.at(shards))
     if as_json:
-        print(data.decode(), end="")
+        print(manifest.to_bytes().decode(), end="")
         return
     for name, value in describe(manifest):
         print(f"{name:<12} {value}")

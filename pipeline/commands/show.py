@@ -82,10 +82,10 @@ def draw(view: View, console: Console) -> None:
     console.print(Text(", ".join(facts), style="dim"))
     colour = console.color_system is not None
     table = Table(expand=True, show_header=bool(view.targets))
-    table.add_column("inputs" if view.targets else "", ratio=1)
+    table.add_column("inputs" if view.targets else "", ratio=1, overflow="fold")
     cells = [_text(view.inputs, colour=colour)]
     if view.targets:
-        table.add_column("targets", ratio=1)
+        table.add_column("targets", ratio=1, overflow="fold")
         cells.append(_text(view.targets, colour=colour))
     table.add_row(*cells)
     console.print(table)

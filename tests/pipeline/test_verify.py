@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from premask._errors import FormatError
+from premask._errors import FormatError, RequestError
 from premask.pipeline.verify import verify
 
 
@@ -96,5 +96,18 @@ def test_totals_that_do_not_add_up_are_found(out: Path, key: str, expected: str)
 
 
 def test_what_is_no_set_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match=r"missing - at .*manifest\.json"):
+    with pytest.raises(RequestError, match="there is no shard set"):
         verify(str(tmp_path))
+
+
+def test_an_unfinished_set_says_how_to_finish_it(tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "plan.json").touch()
+    with pytest.raises(RequestError, match="run it again to finish it"):
+        verify(str(tmp_path))
+
+
+def test_a_damaged_manifest_is_named(out: Path) -> None:
+    (out / "manifest.json").write_text("{")
+    with pytest.raises(FormatError, match=r"not JSON.*manifest\.json"):
+        verify(str(out))
