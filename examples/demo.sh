@@ -16,7 +16,7 @@ step premask build --input samples/wiki --input samples/books --input samples/ne
 step premask verify "$out/shards"
 step premask info "$out/shards"
 step premask show "$out/shards" --policy whole_word --row 3
-step premask show "$out/shards" --policy entity --row 3
+step premask show "$out/shards" --policy salient --row 3
 step premask audit "$out/shards" --policy whole_word --policy entity --out "$out/comparison" --quiet
 step premask audit "$out/shards" --policy entity --out "$out/audit" --quiet
 

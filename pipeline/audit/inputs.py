@@ -35,12 +35,13 @@ from premask.pipeline.audit.observation import (
 from premask.pipeline.audit.statistics import Statistics
 from premask.rows import Rows
 from premask.shards import ShardSet, open_shards
+from premask.stages.freeze import WITH_TARGETS
 
 BLOCK_TOKENS = 1 << 19
 _TASK_BLOCKS = 16
 
 # What these make of a row does not stand where the row's tokens stood, whatever it looks like.
-_REARRANGING = ("denoising", "permutation", "fill_in_middle")
+_REARRANGING = (*WITH_TARGETS, "permutation", "fill_in_middle")
 # These give L x L values for a row of L tokens: so many times fewer rows at once.
 _WIDE = {"permutation": 64}
 

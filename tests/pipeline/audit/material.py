@@ -42,6 +42,7 @@ VOCABULARY = Vocabulary(
     suffix_ids=(3,),
     replacement_ranges=((5, FIRST_SENTINEL),),
 )
+COMMON_PAIRS = np.array([[a, b] for a in range(5, 9) for b in range(5, 9)], np.int32)
 TRACKS = {
     "entity_labels": ("", "PERSON", "PLACE"),
     "pos_tags": ("", "NOUN", "VERB", "ADJ", "DET"),
@@ -62,6 +63,13 @@ def _units(rng: np.random.Generator, length: int, start: float, longest: int) ->
     return marks
 
 
+def _sentences(bits: np.ndarray) -> np.ndarray:
+    """A rank per sentence: 1, 2, ... in the order of the row."""
+    starts = (bits & int(Boundary.SENTENCE_START)) != 0
+    ranks: np.ndarray = np.minimum(np.cumsum(starts), 255)
+    return ranks
+
+
 def _row(rng: np.random.Generator, length: int) -> dict[str, np.ndarray]:
     words = np.where(rng.random(length) < 0.7, int(Boundary.WORD_START), 0)
     bits = words | np.where(rng.random(length) < 0.05, int(Boundary.SENTENCE_START), 0)
@@ -80,6 +88,8 @@ def _row(rng: np.random.Generator, length: int) -> dict[str, np.ndarray]:
         "pos_tags": np.r_[0, rng.integers(1, 5, length), 0],
         "depth": np.r_[0, rng.integers(1, 9, length), 0],
         "salience": np.r_[0, rng.integers(1, 256, length), 0],
+        "sentence_ranks": np.r_[0, _sentences(bits), 0],
+        "segment": np.r_[0, np.arange(length) >= length // 2, 1],
     }
 
 
@@ -96,7 +106,7 @@ def made_up_rows(num_rows: int, *, seed: int = 0) -> Rows:
         Binding(
             vocabulary=VOCABULARY,
             max_length=MAX_LENGTH,
-            tables={"counts": counts},
+            tables={"counts": counts, "collocations": COMMON_PAIRS},
             tracks=TRACKS,
         ),
         {name: [row[name] for row in rows] for name in rows[0]},
