@@ -35,13 +35,21 @@ from premask.pipeline.audit.observation import (
 from premask.pipeline.audit.statistics import Statistics
 from premask.rows import Rows
 from premask.shards import ShardSet, open_shards
-from premask.stages.freeze import WITH_TARGETS
 
 BLOCK_TOKENS = 1 << 19
 _TASK_BLOCKS = 16
 
 # What these make of a row does not stand where the row's tokens stood, whatever it looks like.
-_REARRANGING = (*WITH_TARGETS, "permutation", "fill_in_middle")
+_REARRANGING = (
+    "denoising",
+    "fill_in_middle",
+    "gap_sentences",
+    "mass",
+    "permutation",
+    "seq2seq",
+    "span_corruption",
+    "ul2",
+)
 # These give L x L values for a row of L tokens: so many times fewer rows at once.
 _WIDE = {"permutation": 64}
 
