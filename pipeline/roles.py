@@ -16,6 +16,8 @@ from premask.masking.policy import Policy
 from premask.stages.freeze import has_own_targets
 
 Role = Literal["text", "special", "sentinel", "entity", "mask", "random", "kept", "target"]
+# Every token is predicted from those before it, so none stands out among the inputs.
+_CAUSAL = ("clm", "fill_in_middle", "prefix_lm")
 _MODES = ("R, regular", "S, sequential", "X, extreme")
 
 
@@ -34,13 +36,15 @@ class Reading:
         inputs: what the model gets.
         targets: what it is to predict: one per input where `aligned`, else a sequence.
         aligned: whether labels lie on the tokens of the input.
-        notes: further sequences by title: an order of prediction, a decoder's input.
+        order: the targets in the order in which they are predicted, where that is random.
+        notes: further sequences by title: a decoder's input, what further streams predict.
         facts: further values by name.
     """
 
     inputs: list[Token]
     targets: list[Token]
     aligned: bool
+    order: list[Token] = field(default_factory=list)
     notes: dict[str, list[Token]] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
 
@@ -69,24 +73,27 @@ def read_outputs(
     """
     read = _Reader(vocabulary)
     ids, labels = _unpadded(outputs)
-    notes, facts = _notes(outputs, ids, labels, read), {}
-    if "modes" in outputs:
-        facts["denoiser"] = _MODES[int(outputs["modes"])]
+    more: dict[str, Any] = {
+        "order": _order(outputs, labels, read),
+        "notes": _notes(outputs, read),
+        "facts": {"denoiser": _MODES[int(outputs["modes"])]} if "modes" in outputs else {},
+    }
     if has_own_targets(policy) or len(labels) > len(ids):
         wanted = [label for label in labels if label != IGNORE_LABEL]
         inputs, targets = read.plain(ids), read.plain(wanted, "target")
-        return Reading(inputs=inputs, targets=targets, aligned=False, notes=notes, facts=facts)
+        return Reading(inputs=inputs, targets=targets, aligned=False, **more)
     labels += [IGNORE_LABEL] * (len(ids) - len(labels))
+    whole = original if original is not None and len(original) == len(ids) else ids
     inputs, targets = [], []
     for place, (token, label) in enumerate(zip(ids, labels, strict=True)):
         if label == IGNORE_LABEL:
-            known = original is not None and len(original) == len(ids)
             inputs.append(read.token(token))
-            targets.append(read.token(original[place] if known and original else token))
+            targets.append(read.token(whole[place]))
         else:
-            inputs.append(Token(token, read.changed(token, label)))
+            causal = policy.operation in _CAUSAL
+            inputs.append(read.token(token) if causal else read.changed(token, label))
             targets.append(Token(label, "target"))
-    return Reading(inputs=inputs, targets=targets, aligned=True, notes=notes, facts=facts)
+    return Reading(inputs=inputs, targets=targets, aligned=True, **more)
 
 
 class _Reader:
@@ -106,13 +113,11 @@ class _Reader:
     def plain(self, ids: Sequence[int], text: Role = "text") -> list[Token]:
         return [self.token(token_id, text) for token_id in ids]
 
-    def changed(self, token_id: int, label: int) -> Role:
-        """The role of an input token that has a label."""
+    def changed(self, token_id: int, label: int) -> Token:
+        """An input token whose own place is to be predicted."""
         if token_id == self._vocabulary.mask_id:
-            return "mask"
-        if token_id in self._sentinels:
-            return "sentinel"
-        return "kept" if token_id == label else "random"
+            return Token(token_id, "mask")
+        return Token(token_id, "kept" if token_id == label else "random")
 
 
 def _unpadded(outputs: Mapping[str, Any]) -> tuple[list[int], list[int]]:
@@ -122,20 +127,22 @@ def _unpadded(outputs: Mapping[str, Any]) -> tuple[list[int], list[int]]:
     return ids[:length].tolist(), labels[:end].tolist()
 
 
-def _notes(
-    outputs: Mapping[str, Any], ids: list[int], labels: list[int], read: _Reader
-) -> dict[str, list[Token]]:
+def _order(outputs: Mapping[str, Any], labels: list[int], read: _Reader) -> list[Token]:
+    if "perm_mask" not in outputs:
+        return []
+    places = [place for place, label in enumerate(labels) if label != IGNORE_LABEL]
+    # A target sees those before it: the most are hidden from the first.
+    hidden = np.asarray(outputs["perm_mask"])[places][:, places].sum(axis=1)
+    order = [places[k] for k in np.argsort(-hidden, kind="stable")]
+    return read.plain([labels[place] for place in order], "target")
+
+
+def _notes(outputs: Mapping[str, Any], read: _Reader) -> dict[str, list[Token]]:
     notes = {}
-    if "perm_mask" in outputs:
-        places = [place for place, label in enumerate(labels) if label != IGNORE_LABEL]
-        # A target sees those before it: the first one sees none of them.
-        hidden = np.asarray(outputs["perm_mask"])[places][:, places].sum(axis=1)
-        order = [places[k] for k in np.argsort(-hidden, kind="stable")]
-        notes["order of prediction"] = read.plain([labels[place] for place in order], "target")
     if "decoder_input_ids" in outputs:
-        mask = np.asarray(outputs["decoder_attention_mask"])
-        given = np.asarray(outputs["decoder_input_ids"])[: int(mask.sum())]
-        notes["decoder input"] = read.plain(given.tolist())
+        ids = np.asarray(outputs["decoder_input_ids"])
+        given = int(np.sum(outputs["decoder_attention_mask"]))
+        notes["decoder input"] = read.plain(ids[:given].tolist())
     streams = np.asarray(outputs["ngram_labels"]) if "ngram_labels" in outputs else []
     for number, stream in enumerate(streams[1:], 1):
         wanted = [label for label in stream.tolist() if label != IGNORE_LABEL]

@@ -16,7 +16,7 @@ from premask.masking.apply import apply_policy
 from premask.masking.policy import Policy
 from premask.masking.policy import policy as premask_policy
 from premask.pipeline.output import Output
-from premask.pipeline.roles import Role, Token, read_outputs
+from premask.pipeline.roles import Reading, Role, Token, read_outputs
 from premask.shards import ShardSet
 from tokenizers import Tokenizer
 
@@ -78,8 +78,20 @@ def make_view(
         facts=facts,
         inputs=_segments(shards, reading.inputs),
         targets=_segments(shards, reading.targets),
-        notes={title: _segments(shards, each) for title, each in reading.notes.items()},
+        notes=_notes(shards, reading),
     )
+
+
+def _notes(shards: ShardSet, reading: Reading) -> dict[str, tuple[Segment, ...]]:
+    notes = {title: _segments(shards, each) for title, each in reading.notes.items()}
+    if reading.order:
+        tokenizer = load_set_tokenizer(shards.location)
+        words = [tokenizer.id_to_token(t.token_id) or "" for t in reading.order]
+        notes["order of prediction"] = tuple(
+            Segment(f" {word.lstrip('Ġ▁')}" if k else word.lstrip("Ġ▁"), token.role)
+            for k, (word, token) in enumerate(zip(words, reading.order, strict=True))
+        )
+    return notes
 
 
 def _check(shards: ShardSet, row: int, policy: Policy | None) -> None:

@@ -34,24 +34,48 @@ from premask.stages.write import Compression, HashingFile, WrittenShard
 _ATTENTION = "attention_mask"
 _DECODER_IDS, _DECODER_ATTENTION = "decoder_input_ids", "decoder_attention_mask"
 # Operations whose labels are an own sequence; those of the others lie on the input's tokens.
-WITH_TARGETS = ("span_corruption", "ul2", "denoising", "gap_sentences", "mass", "seq2seq")
+_WITH_TARGETS = (
+    *("span_corruption", "ul2", "denoising", "gap_sentences"),
+    *("mass", "future_ngram", "seq2seq"),
+)
 _NUMBERS = ("modes",)
 _SQUARES = ("perm_mask", "target_mapping", "target_index", "ngram_labels")
 _BATCH_TOKENS = 1 << 17
 
 
 def check_freezable(policy: Policy) -> None:
-    """Refuses a policy whose output is no list of numbers per row.
+    """Refuses a policy that makes no lists of numbers, or masks by more than row and epoch.
 
     Raises:
-        PolicyError: naming the outputs.
+        PolicyError: naming the outputs, or what the masks depend on.
     """
+    if policy.depends_on_step:
+        raise PolicyError(
+            f"policy {policy.name!r} cannot be frozen: its masks depend on the step of a run, "
+            "which static rows have not; use epochs in place of steps, and per: row in place "
+            "of per: batch",
+            location="policy",
+        )
+    if policy.takes_feedback:
+        raise PolicyError(
+            f"policy {policy.name!r} cannot be frozen: its weights come from the losses of a "
+            "model in training; let the loader apply it, or freeze a policy with fixed "
+            "weights, such as semantic or frequency",
+            location="policy",
+        )
     if squares := [name for name in policy.outputs if name in _SQUARES]:
         raise PolicyError(
             f"policy {policy.name!r} cannot be frozen: it gives {', '.join(squares)}, which "
             "hold several numbers per token; let the loader make them",
             location="policy",
         )
+
+
+def has_own_targets(policy: Policy) -> bool:
+    """Whether labels are a sequence of their own, not one label per token of the input."""
+    if policy.operation == "prefix_lm":
+        return bool(policy.parameters["form"] == "encoder_decoder")
+    return policy.operation in _WITH_TARGETS or any(map(has_own_targets, policy.members))
 
 
 def static_schema(policy: Policy, vocabulary_size: int) -> pa.Schema:
@@ -142,8 +166,7 @@ def _lengths(policy: Policy, outputs: Mapping[str, np.ndarray]) -> dict[str, np.
     lengths[INPUT_IDS] = end(_ATTENTION, outputs[_ATTENTION])
     if _DECODER_ATTENTION in outputs:
         lengths[_DECODER_IDS] = lengths[_DECODER_ATTENTION]
-    aligned = policy.operation not in WITH_TARGETS
-    if aligned and not (lengths[LABELS] > lengths[INPUT_IDS]).any():
+    if not has_own_targets(policy) and not (lengths[LABELS] > lengths[INPUT_IDS]).any():
         lengths[LABELS] = lengths[INPUT_IDS]
     return lengths
 

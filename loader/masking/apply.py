@@ -23,6 +23,7 @@ def apply_policy(
     backend: Backend = "numpy",
     device: Any = None,
     length: int | None = None,
+    step: int | None = None,
 ) -> dict[str, Array]:
     """What `policy` makes of `rows` in `epoch`.
 
@@ -33,6 +34,7 @@ def apply_policy(
         epoch: one epoch, or int32 ``[B]``, one per row.
         backend, device: where to compute; the bits are the same everywhere.
         length: pad to this width; None takes the longest row's.
+        step: the number of the batch in the run, where `Policy.depends_on_step`.
 
     Returns:
         Arrays ``[B, ...]`` by name, see `Policy.outputs`; ids and labels are int32.
@@ -43,6 +45,6 @@ def apply_policy(
     chosen = resolve(policy)
     if isinstance(rows, tuple):
         padded, binding = rows
-        return chosen.bind(binding)(padded, epoch)
+        return chosen.bind(binding)(padded, epoch, step=step)
     masker = chosen.bind(rows.binding)
-    return masker(rows.pad(backend, device=device, length=length), epoch)
+    return masker(rows.pad(backend, device=device, length=length), epoch, step=step)

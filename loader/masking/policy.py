@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from premask._errors import PolicyError
 from premask.masking._operation import Binding
+from premask.masking.adaptive import adaptive_law
 from premask.masking.composite import COMPOSITES, Composite, depends_on_step
 from premask.masking.operations import OPERATIONS
 from premask.masking.presets import PRESETS
@@ -88,7 +89,7 @@ class Policy:
     def needs(self) -> tuple[str, ...]:
         """Tracks and boundary bits that rows must have, lower-case."""
         if self.operation in COMPOSITES:
-            needs = [name for member in self._members() for name in member.needs]
+            needs = [name for member in self.members for name in member.needs]
             return tuple(dict.fromkeys(needs))
         return OPERATIONS[self.operation].needs(self.parameters)
 
@@ -96,7 +97,7 @@ class Policy:
     def outputs(self) -> tuple[str, ...]:
         """Names of the arrays that a batch gets."""
         if self.operation in COMPOSITES:
-            return self._members()[0].outputs
+            return self.members[0].outputs
         return OPERATIONS[self.operation].outputs
 
     @property
@@ -105,11 +106,23 @@ class Policy:
         if self.operation not in COMPOSITES:
             return False
         return depends_on_step(self.operation, self.parameters) or any(
-            member.depends_on_step for member in self._members()
+            member.depends_on_step for member in self.members
         )
 
-    def _members(self) -> list[Policy]:
-        return [policy(item) for item in COMPOSITES[self.operation].members(self.parameters)]
+    @property
+    def takes_feedback(self) -> bool:
+        """Whether masks depend on losses that are fed back, see `Masker.update`."""
+        weights = self.parameters.get("weights", ())
+        own = self.operation in OPERATIONS and adaptive_law(weights) is not None
+        return own or any(member.takes_feedback for member in self.members)
+
+    @property
+    def members(self) -> tuple[Policy, ...]:
+        """The policies that a composite chooses from; none for any other policy."""
+        if self.operation not in COMPOSITES:
+            return ()
+        listed = COMPOSITES[self.operation].members(self.parameters)
+        return tuple(policy(item) for item in listed)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `policy` turns back into an equal policy."""

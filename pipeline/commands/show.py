@@ -49,6 +49,10 @@ def show(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter, as rate=0.3."),
     ] = None,
+    step: Annotated[
+        int | None,
+        typer.Option(min=0, help="Step of the run, for policies that depend on it."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write a page.")
     ] = None,
@@ -63,7 +67,7 @@ def show(
             "--set changes a parameter of a policy; give one with --policy", location="--set"
         )
     chosen = None if policy is None else choose_policy(policy, changes or ())
-    view = make_view(open_shards(shards), row, epoch=epoch, policy=chosen)
+    view = make_view(open_shards(shards), row, epoch=epoch, policy=chosen, step=step)
     draw(view, Console())
     if html is not None:
         import io
@@ -74,7 +78,7 @@ def show(
 
 
 def draw(view: View, console: Console) -> None:
-    """Prints a view: facts, the two columns, and what the colours mean."""
+    """Prints a view: facts, the two columns, notes, and what the colours mean."""
     from rich.table import Table
     from rich.text import Text
 
@@ -89,6 +93,8 @@ def draw(view: View, console: Console) -> None:
         cells.append(_text(view.targets, colour=colour))
     table.add_row(*cells)
     console.print(table)
+    for title, segments in view.notes.items():
+        console.print(Text(f"{title}: ", style="dim") + _text(segments, colour=colour))
     present = {segment.role for segment in (*view.inputs, *view.targets)}
     legend = Text("  ").join(
         _text([_sample(role, meaning)], colour=colour)

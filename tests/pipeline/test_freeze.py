@@ -137,6 +137,35 @@ def test_outputs_that_are_no_lists_are_refused(
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.parametrize(
+    ("policy", "remedy"),
+    [
+        ({"preset": "mixture", "per": "batch"}, "per: row in place of per: batch"),
+        ({"preset": "schedule", "epochs": None, "steps": 1000}, "epochs in place of steps"),
+        ({"preset": "adaptive"}, "let the loader apply it"),
+        ({"preset": "mixture", "policies": ("random", "adaptive")}, "let the loader apply it"),
+    ],
+    ids=["per batch", "steps", "adaptive", "adaptive member"],
+)
+def test_masks_that_depend_on_the_training_are_refused(
+    shards: Path, tmp_path: Path, policy: dict[str, Any], remedy: str
+) -> None:
+    with pytest.raises(PolicyError, match=remedy):
+        run(shards, tmp_path / "a", policy)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_frozen_schedule_is_recorded_as_it_was_asked_for(
+    shards: Path, tmp_path: Path
+) -> None:
+    asked = premask.policy("schedule", epochs=3)
+    built = run(shards, tmp_path / "a", asked, epochs=1)
+    recorded = built.manifest.policy
+    assert recorded is not None
+    assert recorded["epochs"] == 1
+    assert premask.policy(recorded["definition"]) == asked
+
+
 def test_a_policy_without_its_annotations_is_refused(shards: Path, tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="entity"):
         run(shards, tmp_path / "a", "entity")
