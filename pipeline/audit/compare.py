@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from premask.pipeline.audit.cards import key
 from premask.pipeline.audit.page import banner, document, promises, samples
-from premask.pipeline.audit.sections import key, plots
+from premask.pipeline.audit.sections import plots
 from premask.pipeline.audit.summary import sentences
 
 Report = Mapping[str, Any]

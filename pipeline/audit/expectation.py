@@ -45,6 +45,8 @@ class Expectation:
         fresh: no row gets the same mask twice.
         distinct: no two rows share a mask, nor a seed.
         spans: int ``[max_length + 1]``, masked spans in a row, by its text tokens.
+        word_runs: masked runs by words they touch, as the procedure itself gives them on some
+            of the rows; only their proportions count.
         span_law: span lengths are those of a random composition of the budget into `spans`.
     """
 
@@ -69,6 +71,7 @@ class Expectation:
     distinct: bool = False
     spans: np.ndarray | None = None
     span_law: bool = False
+    word_runs: np.ndarray | None = None
 
 
 def expectation_of(value: Policy, *, max_length: int) -> Expectation:

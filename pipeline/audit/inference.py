@@ -43,6 +43,8 @@ def check(
         and expectation.spans is not None
     ):
         yield _span_lengths(statistics, expectation.budget, expectation.spans)
+    if expectation.word_runs is not None and expectation.word_runs.any():
+        yield _word_runs(statistics, expectation.word_runs)
     if expectation.blind:
         yield _frequency(statistics)
     if expectation.independent and statistics.counters["overlap_rows"]:
@@ -188,6 +190,31 @@ def _span_lengths(statistics: Statistics, noise: np.ndarray, spans: np.ndarray) 
         effect=_total_variation(statistics.runs / whole, law / whole),
         tolerance=0.03,
         p_value=_chi_square(statistics.runs, law),
+    )
+
+
+def _word_runs(statistics: Statistics, drawn: np.ndarray) -> Finding:
+    """Spans of words: the masked runs, beside those that the published procedure gives."""
+    seen, words = statistics.word_runs, np.arange(len(drawn))
+    total, drawn_total = float(seen.sum()), float(drawn.sum())
+    # Two samples of different size; the sum is chi-square if both have one law.
+    statistic = (
+        seen * math.sqrt(drawn_total / total) - drawn * math.sqrt(total / drawn_total)
+    ) ** 2
+    both = seen + drawn
+    cells = both >= 2 * _LEAST_EXPECTED
+    return Finding(
+        name="span_lengths",
+        promise="Spans are as long as the published procedure makes them on these rows.",
+        passed=False,
+        method="two-sample chi-square against a simulation",
+        observed=f"{(seen * words).sum() / total:.3f} words in a masked run",
+        expected=f"{(drawn * words).sum() / drawn_total:.3f}",
+        effect=_total_variation(seen / total, drawn / drawn_total),
+        tolerance=0.03,
+        p_value=chi_square_tail(
+            float((statistic[cells] / both[cells]).sum()), int(cells.sum()) - 1
+        ),
     )
 
 

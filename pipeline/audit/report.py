@@ -71,6 +71,7 @@ def build_report(
             "runs": _cut(statistics.runs),
             "word_runs": _cut(statistics.word_runs),
             "runs_law": _run_law(statistics, expectation),
+            "word_runs_law": _word_run_law(statistics, expectation),
             "by_position": _pairs(statistics.profile),
             "by_frequency": _pairs(frequency_bands(statistics)),
             "by_word_length": _pairs(statistics.word_lengths),
@@ -139,6 +140,14 @@ def _run_law(statistics: Statistics, expectation: Expectation) -> list[float]:
     else:
         return []
     return [round(value, 2) for value in law[: len(_cut(statistics.runs))].tolist()]
+
+
+def _word_run_law(statistics: Statistics, expectation: Expectation) -> list[float]:
+    """Expected runs by words, for policies of spans; empty for others."""
+    if expectation.word_runs is None or not expectation.word_runs.any():
+        return []
+    scale = float(statistics.word_runs.sum()) / float(expectation.word_runs.sum())
+    return [round(value * scale, 2) for value in _cut(expectation.word_runs)]
 
 
 def _tracks(

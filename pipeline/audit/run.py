@@ -19,6 +19,8 @@ from premask.pipeline.audit.inputs import AuditInput, DynamicShards
 from premask.pipeline.audit.page import render
 from premask.pipeline.audit.promises import SIGNIFICANCE, check_promises
 from premask.pipeline.audit.report import build_report
+from premask.pipeline.audit.span_reference import OPERATIONS as SPAN_OPERATIONS
+from premask.pipeline.audit.span_reference import reference_word_runs, sample
 from premask.pipeline.audit.static import StaticShards
 from premask.pipeline.audit.words import Speller, plain_ids, speller
 from premask.pipeline.engine import Engine
@@ -103,6 +105,7 @@ def audit(
         if request.policy
         else Expectation(in_place=True, spares_specials=True)
     )
+    expectation = _with_reference(request, expectation)
     collected = collect(request.source, expectation, engine, progress)
     findings = check_promises(
         collected.statistics, expectation, collected.vocabulary, significance=significance
@@ -123,6 +126,17 @@ def audit(
         spell=request.spell,
         tracks=request.tracks,
     )
+
+
+def _with_reference(request: Request, expectation: Expectation) -> Expectation:
+    """For policies of spans, the lengths that the procedure itself gives on these rows."""
+    held = request.policy
+    if held is None or held.operation not in SPAN_OPERATIONS or expectation.budget is None:
+        return expectation
+    runs = reference_word_runs(
+        sample(request.source), held.operation, held.parameters, expectation.budget
+    )
+    return replace(expectation, word_runs=runs)
 
 
 def write(report: Mapping[str, Any], out: Path, page: str | None = None) -> None:

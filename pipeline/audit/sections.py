@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from html import escape
 from typing import Any
 
-from premask.pipeline.audit.charts import Axis, Bar, Series, bar_list, bars, lines
+from premask.pipeline.audit.cards import (
+    STYLES,
+    Report,
+    bar_card,
+    card,
+    key,
+    percent,
+    series_of,
+)
+from premask.pipeline.audit.charts import Axis, Series, bars, lines
 
-Report = Mapping[str, Any]
-_STYLES = ("a", "b")
 _MOST_BARS = 18
 
 
@@ -18,38 +24,6 @@ def plots(reports: Sequence[Report], names: Sequence[str]) -> str:
     """All plots that the data of `reports` allow, as cards."""
     parts = [card for section in _SECTIONS for card in section(reports, names)]
     return f'<div class="grid">{"".join(parts)}</div>'
-
-
-def key(names: Sequence[str], law: str = "") -> str:
-    """The legend: nothing where there is only one kind of mark."""
-    items = [
-        f'<span><i class="{style}"></i>{escape(name)}</span>'
-        for style, name in zip(_STYLES, names, strict=False)
-    ]
-    if law:
-        items.append(f'<span><i class="law"></i>{escape(law)}</span>')
-    return f'<div class="key">{"".join(items)}</div>' if len(items) > 1 else ""
-
-
-def _card(title: str, text: str, plot: str, legend: str = "") -> str:
-    return (
-        f'<section class="card"><h3>{escape(title)}</h3><p>{escape(text)}</p>{plot}{legend}'
-        "</section>"
-    )
-
-
-def _series(
-    reports: Sequence[Report], names: Sequence[str], values: Callable[[Report], list[float]]
-) -> list[Series]:
-    return [
-        Series(name=name, values=values(report), style=style)
-        for report, name, style in zip(reports, names, _STYLES, strict=False)
-    ]
-
-
-def _percent(values: Sequence[float]) -> list[float]:
-    whole = sum(values)
-    return [100.0 * value / whole for value in values] if whole else [0.0 for _ in values]
 
 
 def _fractions(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
@@ -66,12 +40,12 @@ def _fractions(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]
             cell - first: str(cell) for cell in range(first, last + 1) if cell % every == 0
         },
     )
-    series = _series(
+    series = series_of(
         reports,
         names,
-        lambda r: _percent(r["measures"]["rows_by_percent"])[first : last + 1],
+        lambda r: percent(r["measures"]["rows_by_percent"])[first : last + 1],
     )
-    yield _card(
+    yield card(
         "How much of a row is masked",
         "Rows by the share of their text that is masked. A narrow hill is an exact budget.",
         bars(series, axis, "% of rows"),
@@ -90,28 +64,37 @@ def _inner(table: Sequence[int]) -> tuple[int, int]:
 
 
 def _runs(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
-    tables = [report["measures"]["runs"] for report in reports]
+    yield from _run_lengths(reports, names, "runs", "tokens")
+    if any(report["measures"]["word_runs_law"] for report in reports):
+        yield from _run_lengths(reports, names, "word_runs", "words")
+
+
+def _run_lengths(
+    reports: Sequence[Report], names: Sequence[str], measure: str, unit: str
+) -> Iterator[str]:
+    tables = [report["measures"][measure] for report in reports]
     if not any(map(sum, tables)):
         return
-    length = min(max(map(len, tables)), 25 if max(map(len, tables)) < 60 else 65)
+    longest = max(map(len, tables))
+    length = min(longest, 25 if longest < 60 else 65)
     every = 1 if length <= 16 else 4 if length <= 30 else 10
 
     def shares(table: Sequence[float]) -> list[float]:
-        shown = _percent(table)[1:length]
+        shown = percent(table)[1:length]
         return [*shown, *[0.0] * (length - 1 - len(shown))]
 
-    laws = [report["measures"]["runs_law"] for report in reports]
+    laws = [report["measures"][f"{measure}_law"] for report in reports]
     law = None
     if len(reports) == 1 and laws[0]:
         law = Series(name="what the law says", values=shares(laws[0]), style="law")
     labels = {n - 1: str(n) for n in range(1, length) if n == 1 or n % every == 0}
     if length == 65:
         labels[63] = "64+"
-    series = _series(reports, names, lambda r: shares(r["measures"]["runs"]))
-    yield _card(
-        "How long masked runs are",
+    series = series_of(reports, names, lambda r: shares(r["measures"][measure]))
+    yield card(
+        f"How long masked runs are, in {unit}",
         "Neighbouring masked tokens form a run. Runs by their length.",
-        bars(series, Axis(title="tokens in the run", labels=labels), "% of runs", law),
+        bars(series, Axis(title=f"{unit} in the run", labels=labels), "% of runs", law),
         key(["measured"] if law else names, "what the law says" if law else ""),
     )
 
@@ -127,7 +110,7 @@ def _curve(
     """Share masked over the cells of a measure, in per cent."""
     if not all(any(cell["masked"] for cell in r["measures"][measure]) for r in reports):
         return
-    series = _series(
+    series = series_of(
         reports,
         names,
         lambda r: [100.0 * cell["share"] for cell in r["measures"][measure]],
@@ -135,7 +118,7 @@ def _curve(
     even = 100.0 * reports[0]["measures"]["masked_share"] if len(reports) == 1 else None
     plot = lines(series, axis, "% masked", even=even)
     legend = key(["measured"] if even is not None else names, "average" if even else "")
-    yield _card(title, text, plot, legend)
+    yield card(title, text, plot, legend)
 
 
 def _positions(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
@@ -167,7 +150,7 @@ def _word_lengths(reports: Sequence[Report], names: Sequence[str]) -> Iterator[s
     lengths = [n for n in range(1, len(cells)) if cells[n]["tokens"] >= 50]
     if len(lengths) < 2:
         return
-    yield _bar_card(
+    yield bar_card(
         reports,
         names,
         "How long the word is",
@@ -195,7 +178,7 @@ def _tracks(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
         ]
         codes = sorted(codes, key=lambda cell: -cell["tokens"])[:_MOST_BARS]
         if codes:
-            yield _bar_card(
+            yield bar_card(
                 reports,
                 names,
                 title,
@@ -218,24 +201,6 @@ def _by_code(measures: Mapping[str, Any], *, track: str, code: int) -> Any:
     return next((c for c in measures["by_track"].get(track, ()) if c["code"] == code), None)
 
 
-def _bar_card(
-    reports: Sequence[Report],
-    names: Sequence[str],
-    title: str,
-    text: str,
-    cells: Sequence[tuple[str, Callable[[Any], Any]]],
-) -> str:
-    items = []
-    for label, cell in cells:
-        found = [cell(report["measures"]) for report in reports]
-        note = f"{found[0]['masked']:,} of {found[0]['tokens']:,} tokens masked"
-        items.append(Bar(label=label, values=[one["share"] for one in found], note=note))
-    even = reports[0]["measures"]["masked_share"] if len(reports) == 1 else None
-    top = max([value for item in items for value in item.values] + [even or 0.0]) * 1.05
-    legend = key(["measured"] if even is not None else names, "average" if even else "")
-    return _card(title, text, bar_list(items, top=top, mark=even), legend)
-
-
 def _coverage(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
     if any(report["epochs"] < 2 for report in reports):
         return
@@ -244,15 +209,15 @@ def _coverage(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
         return
     law = None
     if len(reports) == 1:
-        chance = _percent(reports[0]["measures"]["coverage"]["by_chance"])
+        chance = percent(reports[0]["measures"]["coverage"]["by_chance"])
         law = Series(name="by chance", values=chance, style="law")
     every = max(1, count // 12)
     axis = Axis(
         title="epochs in which a token is masked",
         labels={n: str(n) for n in range(count) if n % every == 0},
     )
-    series = _series(reports, names, lambda r: _percent(r["measures"]["coverage"]["tokens"]))
-    yield _card(
+    series = series_of(reports, names, lambda r: percent(r["measures"]["coverage"]["tokens"]))
+    yield card(
         "How often a token is masked",
         "Tokens by the number of epochs that mask them. Left: those never learned from.",
         bars(series, axis, "% of tokens", law),
@@ -269,10 +234,10 @@ def _lengths(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
         cells = -(-max(map(len, tables)) // width)
         series = [
             Series(name=name, values=_grouped(table, width), style=style)
-            for table, name, style in zip(tables, names, _STYLES, strict=False)
+            for table, name, style in zip(tables, names, STYLES, strict=False)
         ]
         labels = {n: str(n * width) for n in range(0, cells, max(1, cells // 8))}
-        yield _card(
+        yield card(
             f"How long {title} are",
             f"Rows by the length of their {title}.",
             bars(series, Axis(title="tokens", labels=labels), "% of rows"),
@@ -281,7 +246,7 @@ def _lengths(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
 
 
 def _grouped(table: Sequence[int], width: int) -> list[float]:
-    return _percent([sum(table[at : at + width]) for at in range(0, len(table), width)])
+    return percent([sum(table[at : at + width]) for at in range(0, len(table), width)])
 
 
 _SECTIONS = (

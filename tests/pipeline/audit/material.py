@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from premask.pipeline.audit.inputs import (
 from premask.pipeline.audit.measure import measure
 from premask.pipeline.audit.observation import Observation, SourceRows
 from premask.pipeline.audit.promises import Finding, check_promises
+from premask.pipeline.audit.span_reference import OPERATIONS as SPAN_OPERATIONS
+from premask.pipeline.audit.span_reference import reference_word_runs
 from premask.pipeline.audit.statistics import Statistics
 from premask.rows import Rows, make_rows
 
@@ -195,6 +197,11 @@ def audit_rows(
     statistics = Statistics(max_length=MAX_LENGTH, vocabulary_size=SIZE, num_epochs=len(epochs))
     measure(statistics, source, observations, VOCABULARY)
     expectation = expectation_of(promised, max_length=MAX_LENGTH)
+    if promised.operation in SPAN_OPERATIONS and expectation.budget is not None:
+        runs = reference_word_runs(
+            [source], promised.operation, promised.parameters, expectation.budget
+        )
+        expectation = replace(expectation, word_runs=runs)
     findings = check_promises(statistics, expectation, VOCABULARY)
     return Audited(
         statistics=statistics, findings={finding.name: finding for finding in findings}

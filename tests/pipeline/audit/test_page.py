@@ -52,6 +52,7 @@ def test_the_document_has_the_keys_that_are_promised(report: dict[str, Any]) -> 
     } == set(report)  # fmt: skip
     assert {
         "masked_share", "rows_by_percent", "split", "units", "runs", "word_runs", "runs_law",
+        "word_runs_law",
         "by_position", "by_frequency", "by_word_length", "head", "tail", "by_track", "coverage",
         "tokens", "sequences",
     } == set(report["measures"])  # fmt: skip

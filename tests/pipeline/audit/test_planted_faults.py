@@ -151,3 +151,11 @@ def test_spans_of_another_mean_length_are_found(rows: Rows) -> None:
         rows, policy("span_corruption"), done=policy("span_corruption", mean_span=4.0)
     )
     assert {"span_count", "span_lengths"} <= audited.broken
+
+
+@pytest.mark.parametrize(("name", "change"), [("span", {"p": 0.3}), ("ngram", {"longest": 4})])
+def test_spans_of_words_of_another_law_are_found(
+    rows: Rows, name: str, change: dict[str, float]
+) -> None:
+    audited = audit_rows(rows, policy(name), done=policy(name, **change))
+    assert audited.broken == {"span_lengths"}
