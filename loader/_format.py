@@ -49,4 +49,5 @@ TRACKS = (
     "pos_tags",  # code of the universal part of speech, see Manifest.tracks
     "depth",  # distance to the root of the dependency tree, plus 1, at most 255
     "salience",  # rank of the token's score within its sentence: 255 is the highest
+    "sentence_ranks",  # 1: the sentence that sums up its row best; see stages.rank_sentences
 )

@@ -61,7 +61,10 @@ class Plan:
         """The chain that every unit goes through."""
         strip = ("strip",) if any(unit.format == "mediawiki" for unit in self.units) else ()
         annotate = ("annotate",) if self.job.annotate else ()
-        return ("read", *strip, "clean", *annotate, "tokenize", "count", "arrange", "write")
+        ranked = self.job.annotate and "sentence_ranks" in self.job.annotate.tracks
+        rank = ("rank sentences",) if ranked else ()
+        chain = ("read", *strip, "clean", *annotate, "tokenize", "count", "arrange", *rank)
+        return (*chain, "write")
 
 
 def make_plan(job: Job) -> Plan:

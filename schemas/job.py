@@ -91,7 +91,10 @@ class Annotate(_Model):
 
     pipeline: str = Field("premask/en", description="spaCy pipeline: name, path, or premask/en")
     tracks: tuple[
-        Literal["sentences", "entities", "phrases", "pos", "depth", "salience"], ...
+        Literal[
+            "sentences", "entities", "phrases", "pos", "depth", "salience", "sentence_ranks"
+        ],
+        ...,
     ] = Field(("sentences", "entities", "pos", "phrases"), description="what to annotate")
     gazetteers: tuple[str, ...] = Field(
         (), description="files of entity names (txt, tsv, jsonl)"
@@ -99,6 +102,13 @@ class Annotate(_Model):
     workers: int | None = Field(None, ge=1, description="an own pool of this size (ray)")
     gpus: float = Field(0, ge=0, description="GPUs per annotation worker")
     batch_words: int = Field(4000, ge=100, description="words per spaCy batch")
+
+    @field_validator("tracks")
+    @classmethod
+    def _ranked_sentences_are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "sentence_ranks" in value and "sentences" not in value:
+            raise ValueError("sentence_ranks needs the track sentences; add it")
+        return value
 
 
 class Rows(_Model):

@@ -3,11 +3,11 @@
 ::
 
     read ─► [strip] ─► clean ─► [annotate] ─► tokenize ─► count documents ─► arrange ─►
-    count rows ─► write
+    [rank sentences] ─► count rows ─► write
 
-Strip is for MediaWiki dumps alone, annotate for jobs that ask for it. What is costly to load
-(the tokenizer, spaCy) stands in a `Workbench`, opened once per process. The chain itself is
-made anew for every unit and checked before it reads a byte.
+Strip is for MediaWiki dumps alone, annotate and rank sentences for jobs that ask for them.
+What is costly to load (the tokenizer, spaCy) stands in a `Workbench`, opened once per process.
+The chain itself is made anew for every unit and checked before it reads a byte.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from premask.stages.arrange import Layout, arrange
 from premask.stages.clean import clean_documents
 from premask.stages.compose import Batches, Clock, Stage, compose
 from premask.stages.count import Counter, Counts
+from premask.stages.rank_sentences import SENTENCE_RANKS, rank_sentences
 from premask.stages.read import read_unit
 from premask.stages.row_identity import RowIdentity
 from premask.stages.strip import strip_wikitext
@@ -47,6 +48,7 @@ _ANNOTATION_COLUMNS = {
     "pos": (*_WORDS, "pos_tags"),
     "depth": (*_WORDS, "depth"),
     "salience": (*_WORDS, "salience"),
+    SENTENCE_RANKS: (),  # made of rows, by a stage of its own
 }
 
 
@@ -87,7 +89,7 @@ class Workbench:
     @property
     def columns(self) -> dict[str, str]:
         """The columns of this job's shards and their types, as the manifest tells them."""
-        tracks = tracks_of(annotation_columns(self.job.annotate))
+        tracks = row_tracks(self.job.annotate)
         return {
             field.name: str(field.type).replace("item: ", "")
             for field in row_schema(self.tokenizer.vocabulary.size, tracks)
@@ -115,6 +117,13 @@ def annotation_columns(settings: Annotate | None) -> tuple[str, ...]:
     """The annotation columns of a job, see `premask.schemas.records.ANNOTATIONS`."""
     wanted = settings.tracks if settings is not None else ()
     return tuple(dict.fromkeys(name for t in wanted for name in _ANNOTATION_COLUMNS[t]))
+
+
+def row_tracks(settings: Annotate | None) -> tuple[str, ...]:
+    """The tracks of a job's rows, see `premask._format.TRACKS`."""
+    tracks = tracks_of(annotation_columns(settings))
+    ranked = settings is not None and SENTENCE_RANKS in settings.tracks
+    return (*tracks, SENTENCE_RANKS) if ranked else tracks
 
 
 def run_unit(workbench: Workbench, unit: Unit, shard_path: Path | str) -> UnitResult:
@@ -150,6 +159,7 @@ def build_chain(
     return [
         *_document_stages(workbench, unit, ledger),
         *_token_stages(workbench, unit, ledger, counter),
+        *_row_stages(workbench, counter),
     ]
 
 
@@ -197,8 +207,22 @@ def _token_stages(
         ),
         Stage(name="count documents", takes=tokens, gives=tokens, run=counter.tap_tokens),
         Stage(name="arrange", takes=tokens, gives=rows, run=cut),
-        Stage(name="count rows", takes=rows, gives=rows, run=counter.tap_rows),
     ]
+
+
+def _row_stages(workbench: Workbench, counter: Counter) -> list[Stage]:
+    """What is done to whole rows."""
+    tracks = row_tracks(workbench.job.annotate)
+    schema = row_schema(workbench.tokenizer.vocabulary.size, tracks)
+    rows = frozenset(schema.names)
+    rank = Stage(
+        name="rank sentences",
+        takes=rows - {SENTENCE_RANKS},
+        gives=rows,
+        run=lambda x: rank_sentences(x, schema),
+    )
+    count = Stage(name="count rows", takes=rows, gives=rows, run=counter.tap_rows)
+    return [rank, count] if SENTENCE_RANKS in tracks else [count]
 
 
 def _check_balance(ledger: Ledger, num_tokenized: int) -> None:

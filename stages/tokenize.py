@@ -31,7 +31,7 @@ from premask.stages.tokenizer_words import word_starts_of
 # Shapes: D documents of a batch, T tokens of all of them.
 Int64 = npt.NDArray[np.int64]
 
-# Which annotation a track needs.
+# Which annotation a track needs; other tracks are made of rows.
 TRACK_ANNOTATIONS = {
     "entity_labels": "entity_codes",
     "pos_tags": "pos_tags",
@@ -43,7 +43,7 @@ TRACK_ANNOTATIONS = {
 def tracks_of(columns: Iterable[str]) -> tuple[str, ...]:
     """The tracks, in their fixed order, that come from annotation columns of these names."""
     present = frozenset(columns)
-    return tuple(track for track in TRACKS if TRACK_ANNOTATIONS[track] in present)
+    return tuple(track for track in TRACKS if TRACK_ANNOTATIONS.get(track) in present)
 
 
 def tokens_schema(tracks: Iterable[str]) -> pa.Schema:

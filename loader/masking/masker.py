@@ -35,6 +35,7 @@ ANNOTATIONS = {
     "pos_tags": "pos",
     "depth": "depth",
     "salience": "salience",
+    "sentence_ranks": "sentence_ranks",
 }
 _BITS = ("sentence_start", "entity_start", "in_entity", "phrase_start", "in_phrase")
 
@@ -218,9 +219,14 @@ class Masker:
         if not lacking:
             return
         names = ("tracks " if len(lacking) > 1 else "track ") + " and ".join(lacking)
-        stages = ", ".join(sorted({ANNOTATIONS.get(name, name) for name in lacking}))
+        # All that the policy needs, so that one more build is enough.
+        stages = sorted(
+            {ANNOTATIONS[name] for name in self.policy.needs if name in ANNOTATIONS}
+        )
+        remedy = f"build with annotate: {{tracks: [{', '.join(stages)}]}}"
+        if "segment" in lacking:
+            remedy = "build rows of pairs, a source and its target: rows.arrangement: pairs"
         raise PolicyError(
-            f"policy {self.policy.name!r} needs the {names}, which these rows lack; "
-            f"build with annotate: {{tracks: [{stages}]}}",
+            f"policy {self.policy.name!r} needs the {names}, which these rows lack; {remedy}",
             location="policy",
         )
