@@ -19,20 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from premask._columns import LIST, NUMBER, TEXT, Layout, layouts
 from premask._errors import FormatError
 from premask._format import BOUNDARIES, INPUT_IDS, TRACKS
 from premask._memory import Region, address_of
-
-# How a column is stored: lists of numbers, one number per row, or text.
-LIST, NUMBER, TEXT = "list", "number", "text"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """The storage of one column: its kind and the NumPy type of its numbers."""
-
-    kind: str
-    dtype: np.dtype
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,32 +62,6 @@ class OpenShard:
     region: Region
     heap_bytes: int
     keep: tuple[object, ...]
-
-
-def layouts(schema: pa.Schema, *, location: str) -> dict[str, Layout]:
-    """How every column of `schema` is stored.
-
-    Raises:
-        FormatError: a column has a type that no shard has.
-    """
-    found = {}
-    for column in schema:
-        arrow = column.type
-        if pa.types.is_string(arrow):
-            found[column.name] = Layout(kind=TEXT, dtype=np.dtype(np.uint8))
-        elif pa.types.is_integer(arrow):
-            dtype = np.dtype(arrow.to_pandas_dtype())
-            found[column.name] = Layout(kind=NUMBER, dtype=dtype)
-        elif _is_list(arrow) and pa.types.is_integer(arrow.value_type):
-            dtype = np.dtype(arrow.value_type.to_pandas_dtype())
-            found[column.name] = Layout(kind=LIST, dtype=dtype)
-        else:
-            raise FormatError(
-                f"column {column.name!r} has type {arrow}; a shard's columns are lists of "
-                "integers, integers and strings",
-                location=location,
-            )
-    return found
 
 
 def open_shard(path: Path, *, num_rows: int, columns: Mapping[str, str]) -> OpenShard:
@@ -143,10 +107,6 @@ def _plain(arrow: str) -> str:
     return re.sub(r"<\w+: ([^>]*?)(?: not null)?>", r"<\1>", arrow)
 
 
-def _is_list(arrow: pa.DataType) -> bool:
-    return bool(pa.types.is_list(arrow) or pa.types.is_fixed_size_list(arrow))
-
-
 def _checked(
     batches: Sequence[pa.RecordBatch],
     schema: pa.Schema,
@@ -163,16 +123,12 @@ def _checked(
         lengths: dict[str, np.ndarray] = {}
         for name, column in columns.items():
             array = batch.column(name)
-            place = f"{where}, column {name}"
-            _check_no_nulls(array, location=place)
-            if column.kind == TEXT:
-                _offsets(array, _size(array.buffers()[2]), location=place)
+            block, offsets = _column(array, column, location=f"{where}, column {name}")
+            if block is None:
                 texts[name].append(array)
-            elif column.kind == NUMBER:
-                blocks[name].append(_numbers(array, column, location=place))
-            else:
-                block, offsets = _lists(array, column, location=place)
-                blocks[name].append(block)
+                continue
+            blocks[name].append(block)
+            if offsets is not None:
                 lengths[name] = np.diff(offsets)
                 keep.append(offsets)
         _check_lengths(lengths, location=where)
@@ -226,6 +182,19 @@ def _check_no_nulls(array: pa.Array, *, location: str) -> None:
         return
     if bitmap.size * 8 < len(array) + array.offset or array.null_count:
         raise FormatError("a column of a shard holds nulls", location=location)
+
+
+def _column(
+    array: pa.Array, column: Layout, *, location: str
+) -> tuple[Block | None, np.ndarray | None]:
+    """The block of a column, none for text, and the offsets of its lists, once checked."""
+    _check_no_nulls(array, location=location)
+    if column.kind == LIST:
+        return _lists(array, column, location=location)
+    if column.kind == NUMBER:
+        return _numbers(array, column, location=location), None
+    _offsets(array, _size(array.buffers()[2]), location=location)
+    return None, None
 
 
 def _numbers(array: pa.Array, column: Layout, *, location: str) -> Block:

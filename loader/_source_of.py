@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from premask._assemble import PadTo, columns_of
 from premask._buckets import MIN_BUCKET_ROWS
@@ -17,22 +18,27 @@ from premask.shards import ShardSet, open_shards
 from premask.split import Part, Split
 
 
+class Order(NamedTuple):
+    """In which order rows come: see `premask.order.RowOrder` and `premask._buckets`."""
+
+    seed: int
+    shuffle: Shuffle
+    block_rows: int
+    window: int
+    bucket_rows: int | None
+
+
 def as_source(
     shards: ShardSet | Mixture | str | Path,
-    *,
     policy: Policy | None,
-    seed: int,
-    shuffle: Shuffle,
-    block_rows: int,
-    window: int,
-    bucket_rows: int | None,
+    order: Order,
     holdout: float,
     part: Part,
 ) -> Source:
     """The rows that take part, in the order that is asked for; see `premask.Loader`."""
-    if bucket_rows is not None and bucket_rows < MIN_BUCKET_ROWS:
+    if order.bucket_rows is not None and order.bucket_rows < MIN_BUCKET_ROWS:
         raise RequestError(
-            f"bucket_rows must be at least {MIN_BUCKET_ROWS}, got {bucket_rows}; several "
+            f"bucket_rows must be at least {MIN_BUCKET_ROWS}, got {order.bucket_rows}; several "
             "thousand are usual"
         )
     if isinstance(shards, (str, Path)):
@@ -41,11 +47,7 @@ def as_source(
     def source(one: ShardSet) -> SetSource:
         return SetSource(
             shards=one,
-            seed=seed,
-            shuffle=shuffle,
-            block_rows=block_rows,
-            window=window,
-            bucket_rows=bucket_rows,
+            **order._asdict(),
             columns=columns_of(policy, one.manifest),
             split=Split(one, holdout=holdout, part=part) if holdout else None,
         )
@@ -58,15 +60,14 @@ def as_source(
 
 def make_spans(
     source: Source,
-    *,
     batch_size: int,
-    rank: int,
-    world_size: int,
+    ranked: tuple[int, int],
     drop_last: bool,
     max_tokens: int | None,
     pad_to: PadTo,
 ) -> Spans | TokenBudget:
     """How the positions of an epoch become batches of one rank; see `premask.Loader`."""
+    rank, world_size = ranked
     if max_tokens is None:
         return Spans(
             num_rows=source.num_rows,

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from premask._columns import LIST, NUMBER, Layout
 from premask._errors import FormatError
 from premask._memory import Region
-from premask._shard_file import LIST, NUMBER, Layout, OpenShard
+from premask._shard_file import OpenShard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from premask._assemble import Assembler, Batch, Layout, PadTo
-from premask._devices import Backend, check_backend
+from premask._devices import Backend
 from premask._errors import RequestError
 from premask._prefetch import prefetched
 from premask._ranks import rank_and_world
 from premask._source import Source, Span
-from premask._source_of import as_source, make_spans
+from premask._source_of import Order, as_source, make_spans
 from premask._spans import Cut
 from premask._streams import copied_ahead, handed_over
 from premask.masking.policy import Policy
@@ -96,28 +96,12 @@ class Loader:
         prefetch: int | None = None,
         audit: bool = False,
     ) -> None:
-        check_backend(backend, device)
         made = None if policy is None else make_policy(policy)
-        self._source: Source = as_source(
-            shards,
-            policy=made,
-            seed=seed,
-            shuffle=shuffle,
-            block_rows=block_rows,
-            window=window,
-            bucket_rows=bucket_rows,
-            holdout=holdout,
-            part=part,
-        )
+        order = Order(seed, shuffle, block_rows, window, bucket_rows)
+        self._source: Source = as_source(shards, made, order, holdout, part)
         rank, world_size = rank_and_world(rank, world_size)
         self._spans = make_spans(
-            self._source,
-            batch_size=batch_size,
-            rank=rank,
-            world_size=world_size,
-            drop_last=drop_last,
-            max_tokens=max_tokens,
-            pad_to=pad_to,
+            self._source, batch_size, (rank, world_size), drop_last, max_tokens, pad_to
         )
         self._assemble = Assembler(
             made,

@@ -190,14 +190,7 @@ def make_rows(
     Raises:
         RequestError: the columns of a row differ in length.
     """
-    counts = {name: [len(np.asarray(row)) for row in rows] for name, rows in lists.items()}
-    for name, found in counts.items():
-        if found != counts[INPUT_IDS]:
-            raise RequestError(
-                f"column {name!r} has rows of {found[:8]} tokens, input_ids of "
-                f"{counts[INPUT_IDS][:8]}; all columns of a row have one length"
-            )
-    lengths = np.array(counts[INPUT_IDS], np.int64)
+    lengths = _common_lengths(lists)
     width = int(lengths.max(initial=0))
     filled = {
         name: np.zeros((len(lengths), width), np.uint32 if name == INPUT_IDS else np.uint8)
@@ -213,3 +206,15 @@ def make_rows(
         row_ids=np.arange(len(lengths)) if row_ids is None else np.asarray(row_ids, np.int64),
         binding=binding,
     )
+
+
+def _common_lengths(lists: Mapping[str, Sequence[npt.ArrayLike]]) -> np.ndarray:
+    """The rows' lengths, int64 ``[B]``, which all columns share."""
+    counts = {name: [len(np.asarray(row)) for row in rows] for name, rows in lists.items()}
+    for name, found in counts.items():
+        if found != counts[INPUT_IDS]:
+            raise RequestError(
+                f"column {name!r} has rows of {found[:8]} tokens, input_ids of "
+                f"{counts[INPUT_IDS][:8]}; all columns of a row have one length"
+            )
+    return np.array(counts[INPUT_IDS], np.int64)
