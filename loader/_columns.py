@@ -1,4 +1,4 @@
-"""How the columns of a shard are stored: which Arrow types they may have, and what they hold."""
+"""How the columns of a shard are stored: the Arrow types they may have, and what they hold."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def test_packing_and_padding_exclude_each_other(shards: premask.ShardSet) -> Non
 def waste(run: Loader) -> float:
     """Share of positions that are padding."""
     masks = [batch["attention_mask"] for batch in run]
-    return 1 - sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks)
+    return 1 - sum(int(mask.sum()) for mask in masks) / sum(int(mask.size) for mask in masks)
 
 
 def test_buckets_save_padding(shards: premask.ShardSet) -> None:
