@@ -16,6 +16,8 @@ MANIFEST_FILE = "manifest.json"
 JOB_FILE = "job.yaml"
 TOKENIZER_FILE = "tokenizer.json"
 COUNTS_FILE = "counts.arrow"
+IDF_FILE = "idf.arrow"
+COLLOCATIONS_FILE = "collocations.arrow"
 REJECTED_FILE = "rejected.jsonl"
 SHARDS_DIRECTORY = "shards"
 

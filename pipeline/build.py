@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from premask._errors import UnitError
 from premask._format import TOKENIZER_FILE
 from premask.manifest import Manifest
 from premask.pipeline import finish, session
+from premask.pipeline.collocations import write_collocations
 from premask.pipeline.engine import Engine, Task
 from premask.pipeline.journal import UnitRecord, changed_files
 from premask.pipeline.local import LocalEngine
@@ -16,6 +20,7 @@ from premask.pipeline.progress import Reporter
 from premask.pipeline.ray_engine import RayEngine
 from premask.pipeline.work import BuildWork, UnitTask
 from premask.schemas.job import Job
+from premask.stages.collocations import COLLOCATIONS
 
 
 def make_engine(job: Job) -> Engine:
@@ -62,7 +67,15 @@ def build_plan(
             num_bytes=lambda index: plan.units[index].num_bytes,
         )
         _refuse_changed_input(plan)
-        return session.Built(output=output, manifest=_finish(output, plan, records), fresh=True)
+        tables = finish.write_tables(
+            output, records, plan.workbench.tokenizer.vocabulary, plan.workbench.tokenizer.json
+        )
+        if plan.job.collocations is not None:
+            tables[COLLOCATIONS] = write_collocations(
+                output, plan.job.collocations, records, engine, reporter
+            )
+        manifest = _finish(output, plan, records, tables)
+        return session.Built(output=output, manifest=manifest, fresh=True)
 
 
 def _tasks(plan: Plan) -> list[Task]:
@@ -91,10 +104,14 @@ def _refuse_changed_input(plan: Plan) -> None:
         )
 
 
-def _finish(output: Output, plan: Plan, records: list[UnitRecord]) -> Manifest:
+def _finish(
+    output: Output,
+    plan: Plan,
+    records: list[UnitRecord],
+    tables: Mapping[str, Mapping[str, Any]],
+) -> Manifest:
     tokenizer = plan.workbench.tokenizer
     finish.write_job(output, plan.header.job)
-    tables = finish.write_tables(output, records, tokenizer.vocabulary, tokenizer.json)
     manifest = Manifest(
         mode="dynamic",
         job_fingerprint=plan.header.fingerprint,

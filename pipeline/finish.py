@@ -27,6 +27,7 @@ from premask.pipeline.fingerprint import bytes_sha256
 from premask.pipeline.journal import UnitRecord, counts_name, rejected_name
 from premask.pipeline.output import JOURNAL, Output
 from premask.stages.count import Counts, merge_counts
+from premask.stages.weights import weight_tables
 from premask.stages.write import dataset_info, dataset_state
 
 _JOB_COMMENT = (
@@ -44,19 +45,27 @@ def write_job(output: Output, job: Mapping[str, Any]) -> None:
 def write_tables(
     output: Output, records: Sequence[UnitRecord], vocabulary: Vocabulary, tokenizer: bytes
 ) -> dict[str, dict[str, Any]]:
-    """Writes counts, rejects and tokenizer; gives the manifest's entry of the counts."""
+    """Writes counts, weights, rejects and tokenizer; gives the manifest's entries."""
     parts = (
         Counts.from_bytes(output.read(name), location=output.path(name))
         for name in (counts_name(record.index) for record in records)
     )
-    counts = merge_counts(parts, vocabulary.size).to_bytes()
-    output.write(COUNTS_FILE, counts)
+    merged = merge_counts(parts, vocabulary.size)
+    tables = {"counts": write_table(output, COUNTS_FILE, merged.to_bytes())}
+    for name, data in weight_tables(merged).items():
+        tables[name] = write_table(output, f"{name}.arrow", data)
     with output.writing(REJECTED_FILE) as path, path.open("wb") as file:
         for record in records:
             if record.documents_rejected:
                 file.write(output.read(rejected_name(record.index)))
     output.write(TOKENIZER_FILE, tokenizer)
-    return {"counts": {"file": COUNTS_FILE, "sha256": bytes_sha256(counts)}}
+    return tables
+
+
+def write_table(output: Output, file: str, data: bytes) -> dict[str, Any]:
+    """Writes a table; gives its entry in the manifest."""
+    output.write(file, data)
+    return {"file": file, "sha256": bytes_sha256(data)}
 
 
 def totals(records: Iterable[UnitRecord]) -> dict[str, Any]:

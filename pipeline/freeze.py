@@ -41,6 +41,12 @@ def static_policy(job: Job) -> Policy | None:
         return None
     found = premask_policy(job.policy)
     check_freezable(found)
+    if job.collocations is None and _needs_collocations(found):
+        raise PolicyError(
+            f"policy {found.name!r} needs collocations, which this job does not count; add "
+            "collocations: {} to it",
+            location="policy",
+        )
     annotated = job.annotate.tracks if job.annotate else ()
     for need in found.needs:
         if need in ANNOTATIONS and ANNOTATIONS[need] not in annotated:
@@ -50,6 +56,11 @@ def static_policy(job: Job) -> Policy | None:
                 location="policy",
             )
     return found
+
+
+def _needs_collocations(policy: Policy) -> bool:
+    own = policy.parameters.get("units") == "collocation"
+    return own or any(map(_needs_collocations, policy.members))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,7 +143,7 @@ def _notes(outputs: Mapping[str, Any], read: _Reader) -> dict[str, list[Token]]:
         ids = np.asarray(outputs["decoder_input_ids"])
         given = int(np.sum(outputs["decoder_attention_mask"]))
         notes["decoder input"] = read.plain(ids[:given].tolist())
-    streams = np.asarray(outputs["ngram_labels"]) if "ngram_labels" in outputs else []
+    streams = np.asarray(outputs.get("ngram_labels", np.zeros((0, 0), np.int32)))
     for number, stream in enumerate(streams[1:], 1):
         wanted = [label for label in stream.tolist() if label != IGNORE_LABEL]
         notes[f"predicted {number + 1} ahead"] = read.plain(wanted, "target")

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from premask._errors import RequestError, UnitError
 from premask._format import (
+    COLLOCATIONS_FILE,
     COUNTS_FILE,
+    IDF_FILE,
     JOB_FILE,
     MANIFEST_FILE,
     REJECTED_FILE,
@@ -39,6 +41,8 @@ _OWN_NAMES = (
     JOB_FILE,
     TOKENIZER_FILE,
     COUNTS_FILE,
+    IDF_FILE,
+    COLLOCATIONS_FILE,
     REJECTED_FILE,
     SHARDS_DIRECTORY,
     STATIC_DIRECTORY,
@@ -160,9 +164,26 @@ def run_units(
     resumed = f"; {len(complete)} are complete already" if complete else ""
     reporter.tell("start", tally, f"{len(tasks)} units{resumed}")
     todo = [task for task in tasks if task.index not in complete]
+    run_tasks(output, work, todo, engine, reporter, tally, names=names, num_bytes=num_bytes)
+    reporter.tell("finish", tally)
+    return _all_records(output, header)
+
+
+def run_tasks(
+    output: Output,
+    work: Work,
+    tasks: Sequence[Task],
+    engine: Engine,
+    reporter: Reporter,
+    tally: Tally,
+    *,
+    names: Callable[[int], str],
+    num_bytes: Callable[[int], int],
+) -> None:
+    """Does all tasks; raises `UnitError` where some fail, once the others are done."""
     failures: list[Failure] = []
     try:
-        with closing(engine.run(work, todo)) as outcomes:
+        with closing(engine.run(work, tasks)) as outcomes:
             for outcome in outcomes:
                 name = names(outcome.index)
                 _tell(reporter, tally, outcome, name, num_bytes(outcome.index))
@@ -173,8 +194,6 @@ def run_units(
             output.remove(TEMPORARY)
     if failures:
         raise _failed(output, failures, tally)
-    reporter.tell("finish", tally)
-    return _all_records(output, header)
 
 
 def _tell(

@@ -163,6 +163,14 @@ class Shards(_Model):
     batch_bytes: Size = Field(1 << 20, description="size of a record batch")
 
 
+class Collocations(_Model):
+    """The table of collocations that the policy pmi needs; as in Levine et al. 2021."""
+
+    min_count: int = Field(10, ge=2, description="rarer n-grams are no collocations")
+    max_words: int = Field(5, ge=2, le=5, description="words of the longest")
+    max_entries: int = Field(800_000, ge=8, description="entries of all lengths together")
+
+
 class Job(_Model):
     """A whole job. `premask build JOB.yaml` loads one; every key may be given with --set."""
 
@@ -176,6 +184,9 @@ class Job(_Model):
     clean: Clean = Field(default_factory=Clean)
     annotate: Annotate | None = None
     rows: Rows = Field(default_factory=Rows)
+    collocations: Collocations | None = Field(
+        None, description="count n-grams for the policy pmi; {}: with the defaults"
+    )
     shards: Shards = Field(default_factory=Shards)
     mode: Literal["dynamic", "static"] = Field("dynamic", description="static: freeze as well")
     policy: str | dict[str, Any] | None = Field(

@@ -154,9 +154,8 @@ def compile_collocations(binding: Binding) -> Collocations:
     table = binding.tables.get(TABLE)
     if table is None or np.ndim(table) != 2:
         raise PolicyError(
-            "units: collocation needs the table 'collocations', n-grams of token ids filled "
-            "up with -1; make one with premask.masking.collocations.collocation_table, or use "
-            "units: phrase",
+            "units: collocation needs the table 'collocations', which this set lacks; build "
+            "with collocations: {}, or use units: phrase",
             location="policy.units",
         )
     ngrams = np.asarray(table, np.int32)
