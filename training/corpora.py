@@ -45,13 +45,13 @@ _CROSSNER = {
     "ORG": {"organisation", "politicalparty", "university", "band", "conference"},
 }
 _LITBANK = {"PER": "PER", "GPE": "LOC", "LOC": "LOC", "FAC": "LOC", "ORG": "ORG"}
-# What LitBank counts as part of a name and the other corpora do not.
-_BEFORE_NAMES = {
-    *("The", "My", "His", "Her", "Our", "Your", "Their"),
-    *("Mr.", "Mrs.", "Ms.", "Dr.", "Mr", "Mrs", "Ms", "Dr", "Miss", "Master", "Madame"),
+_POSSESSIVES = {"The", "My", "His", "Her", "Our", "Your", "Their"}
+_TITLES = {
+    *("Mr.", "Mrs.", "Ms.", "Dr.", "Prof.", "Mr", "Mrs", "Ms", "Dr", "Prof"),
+    *("Miss", "Master", "Madame", "Sir"),
 }
-# Capitalised, and an entity in none of the corpora.
-CALENDAR = {
+# Capitalised, and an entity in none of the corpora; LitBank alone counts titles as names.
+OUTSIDE = _TITLES | {
     *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
@@ -73,13 +73,13 @@ def iob_spans(tags: Sequence[str]) -> list[Span]:
 
 
 def capitalised(words: Sequence[str], spans: Sequence[Span]) -> frozenset[int]:
-    """Capitalised words outside `spans`, but for the first of the sentence and dates."""
+    """Capitalised words outside `spans`, but for a sentence's first, titles and dates."""
     inside = {i for start, end, _ in spans for i in range(start, end)}
     return frozenset(
         i
         for i, word in enumerate(words)
         if i and i not in inside and len(word) > 1 and word[0].isupper() and word.isalpha()
-        if word not in CALENDAR
+        if word not in OUTSIDE
     )
 
 
@@ -181,7 +181,7 @@ def _litbank_sentence(line: str, mentions: Sequence[Span]) -> Sentence:
         inside = [i for i, at in enumerate(starts) if start <= at < end]
         # A mention may be "His dear Captain Hagberd ,": keep the name alone.
         while inside and (
-            not words[inside[0]][0].isupper() or words[inside[0]] in _BEFORE_NAMES
+            not words[inside[0]][0].isupper() or words[inside[0]] in _POSSESSIVES | _TITLES
         ):
             inside.pop(0)
         while inside and not words[inside[-1]][0].isalnum():

@@ -26,8 +26,6 @@ _NO_SPACE_BEFORE = {
 }
 _NO_SPACE_BEHIND = {"(", "[", "{", "$", "£", "€", "#", "``", "“", "‘"}
 _SENTENCES_PER_DOCUMENT = 8
-# The one training corpus of everyday prose with PER, ORG and LOC done by hand; it is small.
-_UNIVERSAL_NER_COPIES = 3
 
 
 def guess_spaces(words: Iterable[str]) -> list[bool]:
@@ -99,14 +97,13 @@ def split_corpora(root: Path) -> dict[str, list[Document]]:
     for number, document in enumerate(litbank(root)):
         name = "dev" if number % 20 == 3 else "train"
         add("test_litbank" if number % 10 == 7 else name, document)
-    for treebank, split, name, copies in (
-        ("ewt", "dev", "train", _UNIVERSAL_NER_COPIES),
-        ("ewt", "test", "test_ewt", 1),
-        ("pud", "test", "test_pud", 1),
+    for treebank, split, name in (
+        ("ewt", "dev", "train"),
+        ("ewt", "test", "test_ewt"),
+        ("pud", "test", "test_pud"),
     ):
         for document in universal_ner(root, treebank, split):
-            for _ in range(copies):
-                add(name, document)
+            add(name, document)
     for split in ("train", "dev", "test"):
         for document in english_web_treebank(root, split):
             add(f"{split}_pos", document)

@@ -39,6 +39,7 @@ def shrink(nlp: Language, out: Path) -> None:
         "version": VERSION,
         "description": "Parts of speech, sentences and entities of English, small and fast.",
         "license": "CC BY-SA 4.0",
+        "spacy_version": ">=3.8.0,<4.0.0",
         "performance": {},
     }
     nlp.config["paths"].update(train=None, dev=None)

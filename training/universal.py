@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from corpora import CALENDAR, Document, Sentence, Span, capitalised, iob_spans
+from corpora import OUTSIDE, Document, Sentence, Span, capitalised, iob_spans
 
 _EWT = "ud/UD_English-EWT"
 
@@ -107,7 +107,7 @@ def _with_entities(known: Sentence | None, words: list[str], spans: list[Span]) 
     names = {
         i
         for i, (word, tag) in enumerate(zip(words, known.pos, strict=True))
-        if word not in CALENDAR
+        if word not in OUTSIDE
         if tag == "PROPN" or (tag == "ADJ" and i and word[0].isupper())
     }
     return replace(known, entities=spans, unknown=frozenset(names - inside))
