@@ -70,12 +70,19 @@ class Assembler:
     def __reduce__(self) -> tuple[Any, ...]:
         return _make, (self._policy, self._binding, self._options)
 
-    def __call__(self, rows: Rows, epochs: int | np.ndarray) -> dict[str, Array]:
-        """The batch of `rows`; `epochs` is one epoch, or int64 ``[B]``."""
+    @property
+    def masker(self) -> Masker | None:
+        """The policy as it is bound to the rows; None where rows are delivered as they are."""
+        return self._masker
+
+    def __call__(
+        self, rows: Rows, epochs: int | np.ndarray, step: int | None = None
+    ) -> dict[str, Array]:
+        """The batch of `rows`; `epochs` is one epoch, or int64 ``[B]``; see `Masker`."""
         if self._masker is None:
             batch = self._stored(rows)
         else:
-            batch = self._masked(self._masker, rows, epochs)
+            batch = self._masked(self._masker, rows, epochs, step)
         batch = {name: to_output(x) for name, x in batch.items()}
         if self._layout == "packed":
             lengths = rows.lengths[INPUT_IDS]
@@ -86,28 +93,32 @@ class Assembler:
             batch["epochs"] = to_device(found, self._backend, self._device)
         return batch
 
-    def _masked(self, masker: Masker, rows: Rows, epochs: int | np.ndarray) -> dict[str, Array]:
+    def _masked(
+        self, masker: Masker, rows: Rows, epochs: int | np.ndarray, step: int | None
+    ) -> dict[str, Array]:
         padded = rows.pad(
             self._backend, device=self._device, length=self._length, multiple=self._multiple
         )
         if self._backend != "jax":
             if not isinstance(epochs, int):
                 epochs = to_device(epochs.astype(np.int32), self._backend, self._device)
-            return masker(padded, epochs)
+            return masker(padded, epochs, step=step)
         epoch_B = np.broadcast_to(np.asarray(epochs, np.int32), len(rows))
         columns = {name: getattr(padded, name) for name in ("input_ids", "lengths", "keys")}
         columns |= {BOUNDARIES: padded.boundaries, "tracks": dict(padded.tracks)}
-        found: dict[str, Array] = self._jitted(masker)(columns, epoch_B.copy())
+        traced = None if step is None else np.int32(step)
+        found: dict[str, Array] = self._jitted(masker)(columns, epoch_B.copy(), traced)
         return found
 
     def _jitted(self, masker: Masker) -> Any:
-        if self._compiled is None:
+        if self._compiled is None or self._compiled[0] != masker.version:
             import jax
 
-            self._compiled = jax.jit(
-                lambda columns, epoch_B: masker(PaddedRows(**columns), epoch_B)
-            )
-        return self._compiled
+            def apply(columns: Any, epoch_B: Array, step: Any) -> dict[str, Array]:
+                return masker(PaddedRows(**columns), epoch_B, step=step)
+
+            self._compiled = masker.version, jax.jit(apply)
+        return self._compiled[1]
 
     def _stored(self, rows: Rows) -> dict[str, Array]:
         """The stored columns as they are: a static set's, or a dynamic set's token ids."""

@@ -3,7 +3,7 @@
 Batch ``k`` is a pure function of (manifest, seed, epoch, k, global batch size): where a row
 stands is arithmetic (`premask.order`), what its mask is does not depend on where it stands.
 So there is nothing to keep in step: ranks do not talk, workers hold no state, and a checkpoint
-is four numbers.
+is four numbers (and, for an adaptive policy, its weights).
 
 Costs: a shuffled batch of [64, 512] is gathered at about the speed of a plain memory-mapped
 matrix; memory does not grow with the set.
@@ -19,13 +19,15 @@ from typing import Any
 
 from premask._assemble import Assembler, Batch, Layout, PadTo
 from premask._devices import Backend
-from premask._errors import RequestError
+from premask._errors import PolicyError, RequestError
 from premask._prefetch import prefetched
 from premask._ranks import rank_and_world
 from premask._source import Source, Span
 from premask._source_of import Order, as_source, make_spans
 from premask._spans import Cut
 from premask._streams import copied_ahead, handed_over
+from premask.masking.adaptive import Snapshot
+from premask.masking.masker import Masker
 from premask.masking.policy import Policy
 from premask.masking.policy import policy as make_policy
 from premask.mixture import Mixture
@@ -112,6 +114,12 @@ class Loader:
             layout=layout,
             audit=audit,
         )
+        self._by_step = made is not None and made.depends_on_step
+        if self._by_step and max_tokens is not None:
+            raise RequestError(
+                "the policy depends on the step of the run, and batches by max_tokens have no "
+                "fixed number of steps; leave max_tokens out, or use epochs instead of steps"
+            )
         self._seed = seed
         self.backend = backend
         self.on_cuda = backend == "torch" and str(device).startswith("cuda")
@@ -152,22 +160,22 @@ class Loader:
         return self._spans.count(self._epoch)
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch, spans = self.take_spans()
-        batches = self._produce(epoch, spans)
+        epoch, cuts = self.take_cuts()
+        batches = self._produce(epoch, cuts)
         if self._prefetch:
             ahead = prefetched(copied_ahead(batches, self._cuda_device), depth=self._prefetch)
             batches = (handed_over(batch, self._cuda_device) for batch in ahead)
         return self.counted(batches)
 
-    def take_spans(self) -> tuple[int, Iterator[Span]]:
+    def take_cuts(self) -> tuple[int, Iterator[Cut]]:
         """Begins an iteration: its epoch, and the positions of each of its batches."""
         epoch, start = self._epoch, self._resume_at
         self._consumed = start
         self._ends = ends = deque[int]()
 
-        def note(cut: Cut) -> Span:
+        def note(cut: Cut) -> Cut:
             ends.append(cut.end)
-            return cut.first, cut.last
+            return cut
 
         return epoch, map(note, self._spans.cuts(epoch, start))
 
@@ -181,20 +189,61 @@ class Loader:
             yield batch
         self._epoch, self._consumed, self._resume_at = epoch + 1, 0, 0
 
-    def _produce(self, epoch: int, spans: Iterable[Span]) -> Iterator[Batch]:
-        for rows, epochs in self._source.stream(epoch, spans):
-            yield self._assemble(rows, epochs)
+    def _produce(self, epoch: int, cuts: Iterable[Cut]) -> Iterator[Batch]:
+        steps = deque[int | None]()
+
+        def note(cut: Cut) -> Span:
+            steps.append(self._step(epoch, cut) if self._by_step else None)
+            return cut.first, cut.last
+
+        for rows, epochs in self._source.stream(epoch, map(note, cuts)):
+            yield self._assemble(rows, epochs, steps.popleft())
+
+    def _step(self, epoch: int, cut: Cut) -> int:
+        """The number of a global batch in the run; the same on every rank."""
+        global_size = self.batch_size * self.world_size
+        return epoch * self._spans.count(epoch) + (cut.end - 1) // global_size
 
     def batch(self, index: int) -> Batch:
         """Batch `index` of this rank in the current epoch, without touching the iteration."""
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of an epoch of {len(self)} batches")
         cut = self._spans.cut(index, epoch=self._epoch)
-        return self.at(self._epoch, cut.first, cut.last)
+        return self.at(self._epoch, cut)
 
-    def at(self, epoch: int, first: int, last: int) -> Batch:
-        """The rows at the positions ``[first, last)`` of `epoch`, as a batch."""
-        return next(self._produce(epoch, [(first, last)]))
+    def at(self, epoch: int, cut: Cut) -> Batch:
+        """The rows at the positions of `cut` in `epoch`, as a batch."""
+        return next(self._produce(epoch, [cut]))
+
+    @property
+    def masker(self) -> Masker | None:
+        """The policy, bound to these rows; None without one. Takes feedback, see `Masker`."""
+        return self._assemble.masker
+
+    def update(self, token_ids: Any, losses: Any) -> None:
+        """Feeds losses back to an adaptive policy; every rank must give those of all ranks.
+
+        Args:
+            token_ids: ids of the targets, such as a batch's labels; those below 0 are left out.
+            losses: the loss of each.
+
+        Raises:
+            PolicyError: the policy takes no feedback, or the arrays do not fit.
+        """
+        self._adaptive().update(token_ids, losses)
+
+    def snapshot(self) -> tuple[Snapshot, ...]:
+        """Makes what was fed back the weights of the epochs that have not begun yet.
+
+        Raises:
+            PolicyError: the policy takes no feedback, or there is such a snapshot already.
+        """
+        return self._adaptive().snapshot(self._epoch + (self._consumed > 0))
+
+    def _adaptive(self) -> Masker:
+        if self.masker is None:
+            raise PolicyError("this loader has no policy, so none takes feedback")
+        return self.masker
 
     def set_epoch(self, epoch: int) -> None:
         """Goes to the start of `epoch`; stays where it is if that is the current one."""
@@ -206,20 +255,25 @@ class Loader:
         epoch, consumed = self._epoch, self._consumed
         if self._spans.is_over(consumed):
             epoch, consumed = epoch + 1, 0
-        return {
+        state = {
             "manifest": self._source.fingerprint,
             "seed": self._seed,
             "epoch": epoch,
             "rows_consumed": consumed,
         }
+        if self.masker is not None and self.masker.policy.takes_feedback:
+            state["masker"] = self.masker.state_dict()
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes to where `state` was saved, on any number of ranks and any batch size.
 
         Raises:
-            RequestError: the state belongs to other rows or another order.
+            RequestError: the state belongs to other rows, another order or another policy.
         """
-        missing = {"manifest", "seed", "epoch", "rows_consumed"} - set(state)
+        adaptive = self.masker is not None and self.masker.policy.takes_feedback
+        needed = {"manifest", "seed", "epoch", "rows_consumed"}
+        missing = needed.union(["masker"] if adaptive else []) - set(state)
         if missing:
             raise RequestError(f"the state lacks {', '.join(sorted(missing))}")
         mine = {"manifest": self._source.fingerprint, "seed": self._seed}
@@ -234,5 +288,7 @@ class Loader:
                 f"rows_consumed {state['rows_consumed']} lies outside the epoch of "
                 f"{self._spans.num_rows} rows"
             )
+        if adaptive and self.masker is not None:
+            self.masker.load_state_dict(state["masker"])
         self._epoch = operator.index(state["epoch"])
         self._consumed = self._resume_at = operator.index(state["rows_consumed"])

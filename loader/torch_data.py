@@ -23,17 +23,17 @@ from typing import Any, NamedTuple
 
 from premask._assemble import Batch
 from premask._errors import RequestError
+from premask._spans import Cut
 from premask.loader import Loader
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 
 class BatchKey(NamedTuple):
-    """All that a worker needs to know of a batch: positions ``[first, last)`` of an epoch."""
+    """All that a worker needs to know of a batch: its epoch and its positions there."""
 
     epoch: int
-    first: int
-    last: int
+    cut: Cut
 
 
 class _Batches(Dataset[Batch]):
@@ -46,7 +46,7 @@ class _Batches(Dataset[Batch]):
         return self._loader.num_rows
 
     def __getitem__(self, key: BatchKey) -> Batch:
-        return self._loader.at(key.epoch, key.first, key.last)
+        return self._loader.at(key.epoch, key.cut)
 
     def __getitems__(self, key: BatchKey) -> Batch:
         if not isinstance(key, BatchKey):
@@ -68,8 +68,8 @@ class _Sampler(DistributedSampler[BatchKey]):
         return len(self._loader)
 
     def __iter__(self) -> Iterator[BatchKey]:
-        epoch, spans = self._loader.take_spans()
-        return (BatchKey(epoch, first, last) for first, last in spans)
+        epoch, cuts = self._loader.take_cuts()
+        return (BatchKey(epoch, cut) for cut in cuts)
 
     def set_epoch(self, epoch: int) -> None:
         super().set_epoch(epoch)
@@ -155,6 +155,11 @@ def data_loader(
         raise RequestError(
             f"{num_workers} workers cannot make batches on a CUDA device; use num_workers=0, "
             "or iterate the Loader itself, which works ahead in a thread"
+        )
+    if num_workers and loader.masker is not None and loader.masker.policy.takes_feedback:
+        raise RequestError(
+            f"{num_workers} workers would not see the losses that are fed back to policy "
+            f"{loader.masker.policy.name!r}; use num_workers=0"
         )
     return TorchLoader(
         loader,

@@ -173,7 +173,10 @@ def _resolve(value: Any, changes: Mapping[str, Any], *, location: str) -> Policy
             fields.pop("preset"), PRESETS, what="preset", location=f"{location}.preset"
         )
         operation = PRESETS[key].operation
-        fields, name = {**PRESETS[key].parameters, **fields}, name or key
+        preset = dict(PRESETS[key].parameters)
+        if fields.get("steps") is not None:
+            preset.pop("epochs", None)  # a length in steps replaces the preset's in epochs
+        fields, name = {**preset, **fields}, name or key
     else:
         operation = choose(
             fields.pop("operation"),

@@ -106,7 +106,7 @@ def test_the_order_of_keys_does_not_matter() -> None:
         ("mixture", {"shares": [1]}, "policy.shares", "3 shares"),
         ("mixture", {"policies": ["random", "spam"]}, "policy.policies[1].preset", "'spam'"),
         ("schedule", {"until": [0.5, 0.2, 1]}, "policy.until", "ascending"),
-        ("schedule", {"steps": 10}, "policy.epochs", "either epochs or steps"),
+        ("schedule", {"epochs": 3, "steps": 10}, "policy.epochs", "either epochs or steps"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_path(

@@ -141,7 +141,7 @@ def test_outputs_that_are_no_lists_are_refused(
     ("policy", "remedy"),
     [
         ({"preset": "mixture", "per": "batch"}, "per: row in place of per: batch"),
-        ({"preset": "schedule", "epochs": None, "steps": 1000}, "epochs in place of steps"),
+        ({"preset": "schedule", "steps": 1000}, "epochs in place of steps"),
         ({"preset": "adaptive"}, "let the loader apply it"),
         ({"preset": "mixture", "policies": ("random", "adaptive")}, "let the loader apply it"),
     ],
