@@ -79,20 +79,28 @@ class TokenBudget:
                 stop = min(known + max(most, _AHEAD_ROWS), self.num_rows)
                 found = self.lengths_at(epoch, np.arange(known, stop))
                 known, ahead = stop, np.concatenate([ahead, found])
-            size = self._fitting(ahead[:most])
+            size = self._leaving(self._fitting(ahead[:most]), self.num_rows - start)
             yield share(start, start + size, self)
             start, ahead = start + size, ahead[size:]
 
+    def _leaving(self, size: int, rest: int) -> int:
+        """`size`, or less where the next batch would have too few rows for all the ranks."""
+        missing = self.world_size - (rest - size)
+        if self.drop_last or size == rest or missing <= 0 or size - missing < self.world_size:
+            return size
+        return size - missing
+
     def _fitting(self, lengths: np.ndarray) -> int:
-        """How many of the next rows make a global batch: a multiple of the ranks."""
-        per_rank = len(lengths) // self.world_size
-        if per_rank == 0:
-            return len(lengths)
-        whole = lengths[: per_rank * self.world_size]
-        longest = np.maximum.accumulate(whole)[self.world_size - 1 :: self.world_size]
+        """How many of the next rows make a global batch: as many on each rank, if they last."""
+        if self.drop_last:
+            lengths = lengths[: len(lengths) // self.world_size * self.world_size]
+        # Rows of a global batch whose largest part has 1, 2, ... rows.
+        sizes = np.arange(self.world_size, len(lengths) + self.world_size, self.world_size)
+        sizes = np.minimum(sizes, len(lengths))
+        longest = np.maximum.accumulate(lengths)[sizes - 1]
         widths = -(-longest // self.multiple) * self.multiple
-        costs = widths * np.arange(1, per_rank + 1)
-        return int(np.searchsorted(costs, self.max_tokens, side="right")) * self.world_size
+        costs = widths * np.arange(1, len(sizes) + 1)
+        return int(sizes[np.searchsorted(costs, self.max_tokens, side="right") - 1])
 
     def cut(self, index: int, epoch: int) -> Cut:
         """This rank's batch `index` of `epoch`; goes through the lengths before it."""

@@ -30,8 +30,15 @@ class Ranked(Protocol):
 
 
 def share(first: int, end: int, ranked: Ranked) -> Cut:
-    """One rank's even share of the positions ``[first, end)``."""
+    """One rank's even share of the positions ``[first, end)``; never empty.
+
+    Where there are fewer positions than ranks, several ranks get the same one: a rank without
+    a row could neither take its part in the step nor give a loss that is a number.
+    """
     size = end - first
+    if size < ranked.world_size:
+        place = first + ranked.rank % size
+        return Cut(place, place + 1, end)
     return Cut(
         first + size * ranked.rank // ranked.world_size,
         first + size * (ranked.rank + 1) // ranked.world_size,
@@ -45,7 +52,10 @@ class Spans:
 
     The global batch holds ``batch_size * world_size`` consecutive positions; a rank takes its
     contiguous part. Without `drop_last` the last global batch may be short; it is shared out
-    evenly, and a rank gets an empty batch when there are more ranks than rows left.
+    evenly. If it were short of a row for every rank, the batch before it leaves it as many as
+    there are ranks, so that no rank is without a row and no row comes twice. Only where that
+    one has none to spare, because `batch_size` is 1 or a run resumes with fewer rows left than
+    ranks, do several ranks get the same row.
     """
 
     num_rows: int
@@ -81,8 +91,17 @@ class Spans:
         return self._cut(index, 0)
 
     def _cut(self, index: int, start: int) -> Cut:
-        first = start + index * self.global_size
-        return share(first, min(first + self.global_size, self.num_rows), self)
+        return share(self._bound(index, start), self._bound(index + 1, start), self)
+
+    def _bound(self, index: int, start: int) -> int:
+        """Where global batch `index` begins."""
+        bound = start + index * self.global_size
+        short = self.num_rows - bound
+        if self.drop_last or short >= self.world_size or index == 0:
+            return bound
+        if short <= 0:
+            return self.num_rows
+        return self.num_rows - self.world_size if self.batch_size > 1 else bound
 
     def cuts(self, epoch: int, start: int) -> Iterator[Cut]:
         """This rank's batches from `start` to the end of the epoch."""

@@ -162,12 +162,44 @@ def test_every_rank_has_the_same_number_of_batches(
     assert len({len(list(run)) for run in runs} | {len(run) for run in runs}) == 1
 
 
-def test_more_ranks_than_rows_gives_an_empty_batch_of_the_right_shape(
+@pytest.mark.parametrize("budget", [{}, {"max_tokens": 128}])
+@pytest.mark.parametrize(("batch_size", "world_size"), [(51, 2), (3, 33), (2, 50), (34, 3)])
+def test_a_rest_of_fewer_rows_than_ranks_leaves_no_rank_without_a_row(
     shards: premask.ShardSet,
+    truth: dict[Any, Any],
+    batch_size: int,
+    world_size: int,
+    budget: dict[str, Any],
 ) -> None:
-    (last,) = list(loader(shards, batch_size=51, rank=0, world_size=2))[-1:]
-    assert last["input_ids"].shape[0] == 0
-    assert last["labels"].ndim == 2
+    ranks = [
+        list(loader(shards, batch_size=batch_size, rank=rank, world_size=world_size, **budget))
+        for rank in range(world_size)
+    ]
+    sizes = [[len(batch["row_ids"]) for batch in batches] for batches in ranks]
+    assert len({len(batches) for batches in ranks}) == 1
+    assert min(map(min, sizes)) >= 1
+    assert max(map(max, sizes)) <= batch_size
+    assert by_row(batch for batches in ranks for batch in batches) == epoch_of(truth, 0)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "world_size", "done"), [(1, 10, 0), (8, 8, 98), (2, 120, 0)]
+)
+def test_ranks_share_rows_where_there_is_none_to_spare(
+    shards: premask.ShardSet, batch_size: int, world_size: int, done: int
+) -> None:
+    runs = [
+        loader(shards, batch_size=batch_size, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    state = {**runs[0].state_dict(), "rows_consumed": done}
+    for run in runs:
+        run.load_state_dict(state)
+    steps = list(zip(*runs, strict=True))
+    assert all(len(batch["row_ids"]) == 1 for batch in steps[-1])
+    seen = np.concatenate([batch["row_ids"] for step in steps for batch in step])
+    assert len(np.unique(seen)) == 103 - done
+    assert all(run.state_dict()["epoch"] == 1 for run in runs)
 
 
 # State.
