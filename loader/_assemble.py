@@ -11,7 +11,16 @@ from typing import Any, Literal
 import numpy as np
 from premask._devices import Backend, check_backend, to_device, to_output, widen
 from premask._errors import RequestError
-from premask._format import BOUNDARIES, IGNORE_LABEL, INPUT_IDS, LABELS, SEED, TRACKS
+from premask._format import (
+    BOUNDARIES,
+    EPOCH,
+    IGNORE_LABEL,
+    INPUT_IDS,
+    LABELS,
+    NUM_DOCUMENTS,
+    SEED,
+    TRACKS,
+)
 from premask._packing import packed
 from premask.manifest import Manifest
 from premask.masking._backend import Array
@@ -25,6 +34,8 @@ Batch = dict[str, Array]
 PadTo = Literal["max"] | int | None
 Layout = Literal["padded", "packed"]
 ATTENTION_MASK = "attention_mask"
+# Numbers that say where a row comes from; others, such as `modes`, are outputs of a policy.
+_ABOUT_ROWS = (SEED, NUM_DOCUMENTS, EPOCH)
 
 
 class Assembler:
@@ -123,7 +134,11 @@ class Assembler:
     def _stored(self, rows: Rows) -> dict[str, Array]:
         """The stored columns as they are: a static set's, or a dynamic set's token ids."""
         names = [name for name in rows.lists if name != BOUNDARIES and name not in TRACKS]
-        batch: dict[str, Array] = {}
+        batch: dict[str, Array] = {
+            name: to_device(values, self._backend, self._device)
+            for name, values in rows.numbers.items()
+            if name not in _ABOUT_ROWS
+        }
         for name in names:
             padded = self._filled(rows.lists[name], rows.lengths[name], self._filler(name))
             moved = to_device(padded, self._backend, self._device)

@@ -63,6 +63,8 @@ class SetSource:
         split: the rows that take part; None is all of them.
         columns: the columns that are read; None is all of them.
         bucket_rows: see `premask._buckets`; None leaves the order as it is.
+        stored_epochs: how often the set holds its rows, masked for the epochs 0, 1, ...; an
+            epoch then delivers its own, and they come round. None delivers the whole set.
     """
 
     shards: ShardSet
@@ -73,11 +75,14 @@ class SetSource:
     split: Split | None = None
     columns: tuple[str, ...] | None = None
     bucket_rows: int | None = None
+    stored_epochs: int | None = None
     _windows: dict[Span, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def num_rows(self) -> int:
-        return len(self.shards) if self.split is None else self.split.num_rows
+        if self.split is not None:
+            return self.split.num_rows
+        return len(self.shards) // (self.stored_epochs or 1)
 
     @property
     def fingerprint(self) -> str:
@@ -88,22 +93,26 @@ class SetSource:
         return self.shards.binding
 
     def row_ids(self, epoch: int, positions: np.ndarray) -> tuple[np.ndarray, Epochs]:
+        stored = epoch if self.stored_epochs is None else epoch % self.stored_epochs
         if self.bucket_rows is None:
-            return self._ordered(epoch, positions), epoch
+            return self._ordered(epoch, positions), stored
         rows = np.empty(len(positions), np.int64)
         windows = positions // self.bucket_rows
         for window in np.unique(windows).tolist():
             here = windows == window
             found = self._window(epoch, window)
             rows[here] = found[positions[here] - window * self.bucket_rows]
-        return rows, epoch
+        return rows, stored
 
     def _ordered(self, epoch: int, positions: np.ndarray) -> np.ndarray:
         order = _order(
             self.num_rows, self.seed, epoch, self.shuffle, self.block_rows, self.window
         )
         index = order(positions)
-        return index if self.split is None else self.split(index)
+        rows = index if self.split is None else self.split(index)
+        if self.stored_epochs is None:
+            return rows
+        return rows + epoch % self.stored_epochs * (len(self.shards) // self.stored_epochs)
 
     def _window(self, epoch: int, window: int) -> np.ndarray:
         """The rows of one window of `bucket_rows` positions, by length; the last is kept."""

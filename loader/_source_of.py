@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from premask._assemble import PadTo, columns_of
 from premask._buckets import MIN_BUCKET_ROWS
 from premask._budget import TokenBudget
-from premask._errors import RequestError
+from premask._errors import FormatError, RequestError
 from premask._source import SetSource, Source
 from premask._spans import Spans
 from premask.masking.policy import Policy
@@ -16,6 +16,8 @@ from premask.mixture import MixedSource, Mixture
 from premask.order import Shuffle
 from premask.shards import ShardSet, open_shards
 from premask.split import Part, Split
+
+StoredEpochs = Literal["current", "all"]
 
 
 class Order(NamedTuple):
@@ -34,6 +36,7 @@ def as_source(
     order: Order,
     holdout: float,
     part: Part,
+    stored_epochs: StoredEpochs,
 ) -> Source:
     """The rows that take part, in the order that is asked for; see `premask.Loader`."""
     if order.bucket_rows is not None and order.bucket_rows < MIN_BUCKET_ROWS:
@@ -45,17 +48,41 @@ def as_source(
         shards = open_shards(shards)
 
     def source(one: ShardSet) -> SetSource:
+        epochs = _epochs_of(one, stored_epochs)
+        rows = len(one) // (epochs or 1)
         return SetSource(
             shards=one,
             **order._asdict(),
             columns=columns_of(policy, one.manifest),
-            split=Split(one, holdout=holdout, part=part) if holdout else None,
+            split=Split(one, holdout=holdout, part=part, num_rows=rows) if holdout else None,
+            stored_epochs=epochs,
         )
 
     if isinstance(shards, Mixture):
         members = tuple(source(one) for one in shards.sets)
         return MixedSource(members=members, weights=shards.weights, epoch_rows=shards.num_rows)
     return source(shards)
+
+
+def _epochs_of(shards: ShardSet, stored_epochs: StoredEpochs) -> int | None:
+    """How many epochs of its rows a static set holds, where each is to be delivered alone."""
+    if stored_epochs not in ("current", "all"):
+        raise RequestError(f"unknown stored_epochs {stored_epochs!r}; use 'current' or 'all'")
+    if shards.manifest.mode == "dynamic":
+        if stored_epochs == "all":
+            raise RequestError(
+                "stored_epochs='all' needs a static set; this one is dynamic, and each of its "
+                "epochs is masked when it is loaded",
+                location=shards.location,
+            )
+        return None
+    epochs = int((shards.manifest.policy or {}).get("epochs", 1))
+    if epochs < 1 or len(shards) % epochs:
+        raise FormatError(
+            f"{len(shards)} rows are no {epochs} epochs of equal size; freeze the set again",
+            location=shards.location,
+        )
+    return epochs if stored_epochs == "current" else None
 
 
 def make_spans(

@@ -23,7 +23,7 @@ from premask._errors import PolicyError, RequestError
 from premask._prefetch import prefetched
 from premask._ranks import rank_and_world
 from premask._source import Source, Span
-from premask._source_of import Order, as_source, make_spans
+from premask._source_of import Order, StoredEpochs, as_source, make_spans
 from premask._spans import Cut
 from premask._streams import copied_ahead, handed_over
 from premask.masking.adaptive import Snapshot
@@ -50,6 +50,9 @@ class Loader:
             is right for a static set.
         batch_size: rows per batch of this rank.
         epoch: where to begin.
+        stored_epochs: ``"current"`` delivers of a static set the rows frozen for the epoch in
+            hand, ``epoch mod k`` of k, in the order of the dynamic set they were frozen from;
+            ``"all"`` delivers every stored epoch in each.
         rank, world_size: which part of each global batch is this one's; by default taken from
             `torch.distributed` or the launcher's variables.
         backend: ``torch`` (int64 arrays), ``numpy`` or ``jax`` (int32).
@@ -80,6 +83,7 @@ class Loader:
         policy: Policy | Mapping[str, Any] | str | None = None,
         batch_size: int = 64,
         epoch: int = 0,
+        stored_epochs: StoredEpochs = "current",
         rank: int | None = None,
         world_size: int | None = None,
         backend: Backend = "torch",
@@ -100,7 +104,7 @@ class Loader:
     ) -> None:
         made = None if policy is None else make_policy(policy)
         order = Order(seed, shuffle, block_rows, window, bucket_rows)
-        self._source: Source = as_source(shards, made, order, holdout, part)
+        self._source: Source = as_source(shards, made, order, holdout, part, stored_epochs)
         rank, world_size = rank_and_world(rank, world_size)
         self._spans = make_spans(
             self._source, batch_size, (rank, world_size), drop_last, max_tokens, pad_to

@@ -149,10 +149,10 @@ class MixedSource:
         rows, epochs = np.empty_like(index), np.empty_like(index)
         for number, member in enumerate(self.members):
             mine = np.flatnonzero(member_B == number)
-            epochs[mine], place = np.divmod(index[mine], member.num_rows)
-            for round_ in np.unique(epochs[mine]).tolist():
-                now = mine[epochs[mine] == round_]
-                found, _ = member.row_ids(round_, place[epochs[mine] == round_])
+            rounds, place = np.divmod(index[mine], member.num_rows)
+            for round_ in np.unique(rounds).tolist():
+                now = mine[rounds == round_]
+                found, epochs[now] = member.row_ids(round_, place[rounds == round_])
                 rows[now] = found + self._first_row[number]
         return rows, epochs
 

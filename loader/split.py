@@ -35,33 +35,36 @@ class Split:
     """The rows of one side, in the order of the set.
 
     Args:
-        shards: a dynamic set.
+        shards: a set whose rows carry seeds.
         holdout: share of the rows that is held out, between 0 and 1.
         part: ``train`` or ``heldout``.
+        num_rows: takes the first rows alone; None takes all.
 
     Raises:
         RequestError: `holdout` or `part` is none of these, or the rows have no seeds.
     """
 
-    def __init__(self, shards: ShardSet, *, holdout: float, part: Part) -> None:
+    def __init__(
+        self, shards: ShardSet, *, holdout: float, part: Part, num_rows: int | None = None
+    ) -> None:
         if not 0 < holdout < 1:
             raise RequestError(f"holdout must lie between 0 and 1, got {holdout}")
         if part not in ("train", "heldout"):
             raise RequestError(f"unknown part {part!r}; use 'train' or 'heldout'")
         if SEED not in shards.manifest.columns:
-            raise RequestError("holdout needs a dynamic set: static rows carry no seeds")
+            raise RequestError("holdout needs rows with seeds, which this set has not")
+        size = len(shards) if num_rows is None else num_rows
         wanted = part == "heldout"
         is_minor = holdout <= 0.5
         found = [
-            rows[held_out(_seeds(shards, rows), holdout) == is_minor]
-            for rows in _chunks(len(shards))
+            rows[held_out(_seeds(shards, rows), holdout) == is_minor] for rows in _chunks(size)
         ]
         self._minor = np.concatenate([*found, np.empty(0, np.int64)]).astype(np.int64)
         self._holds_minor = wanted == is_minor
         # How many rows of the other side stand before each row of the minor side.
         self._before = self._minor - np.arange(len(self._minor))
         minor = len(self._minor)
-        self.num_rows = minor if self._holds_minor else len(shards) - minor
+        self.num_rows = minor if self._holds_minor else size - minor
 
     def __call__(self, index: npt.ArrayLike) -> np.ndarray:
         """The row numbers of the `index`-th rows of this side: int64 ``[B]``."""

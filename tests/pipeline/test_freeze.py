@@ -80,7 +80,7 @@ def loaded(shards: Path, **options: Any) -> dict[int, Mapping[str, np.ndarray]]:
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda value: value["preset"])
 def test_static_equals_dynamic(shards: Path, tmp_path: Path, policy: dict[str, Any]) -> None:
     run(shards, tmp_path / "static", policy, epochs=2)
-    static = loaded(tmp_path / "static")
+    static = loaded(tmp_path / "static", stored_epochs="all")
     num_rows = len(static) // 2
     for epoch in (0, 1):
         dynamic = loaded(shards, policy=premask.policy(policy), epoch=epoch)
