@@ -35,3 +35,11 @@ def unpack(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
         return target
 
     return run
+
+
+@pytest.fixture(scope="session")
+def annotated_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set built from the sample corpus, with every track; see `tests.annotated`."""
+    from tests.annotated import build_annotated
+
+    return build_annotated(tmp_path_factory.mktemp("annotated"))
