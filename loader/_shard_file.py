@@ -116,39 +116,42 @@ def _checked(
 ) -> OpenShard:
     columns = layouts(schema, location=location)
     blocks: dict[str, list[Block]] = {n: [] for n, c in columns.items() if c.kind != TEXT}
-    texts: dict[str, list[pa.Array]] = {n: [] for n, c in columns.items() if c.kind == TEXT}
     keep: list[object] = [mapping, *batches]
     for number, batch in enumerate(batches):
         where = f"{location}, record batch {number}"
-        lengths: dict[str, np.ndarray] = {}
-        for name, column in columns.items():
-            array = batch.column(name)
-            block, offsets = _column(array, column, location=f"{where}, column {name}")
-            if block is None:
-                texts[name].append(array)
-                continue
-            blocks[name].append(block)
-            if offsets is not None:
-                lengths[name] = np.diff(offsets)
-                keep.append(offsets)
-        _check_lengths(lengths, location=where)
+        found = {
+            name: _column(batch.column(name), column, location=f"{where}, column {name}")
+            for name, column in columns.items()
+        }
+        for name, (block, _) in found.items():
+            if block is not None:
+                blocks[name].append(block)
+        offsets = {name: rises for name, (_, rises) in found.items() if rises is not None}
+        _check_lengths({name: np.diff(x) for name, x in offsets.items()}, location=where)
+        keep.extend(offsets.values())
     start, end = mapping.address, mapping.address + mapping.size
+    num_rows = tuple(batch.num_rows for batch in batches)
+    limited = {name: _up_to_the_end(column, start, end) for name, column in blocks.items()}
     return OpenShard(
         schema=schema,
         layouts=columns,
-        num_rows=tuple(batch.num_rows for batch in batches),
-        # A row may be read past its end, up to the end of the file that it lies in.
-        blocks={
-            name: tuple(
-                replace(block, limit=end) if start <= block.values < end else block
-                for block in column
-            )
-            for name, column in blocks.items()
+        num_rows=num_rows,
+        blocks=limited,
+        texts={
+            name: tuple(batch.column(name) for batch in batches)
+            for name, column in columns.items()
+            if column.kind == TEXT
         },
-        texts={name: tuple(column) for name, column in texts.items()},
-        region=_span(blocks, [batch.num_rows for batch in batches]),
+        region=_span(limited, num_rows),
         heap_bytes=_heap_bytes(batches, start, end),
         keep=tuple(keep),
+    )
+
+
+def _up_to_the_end(blocks: Sequence[Block], start: int, end: int) -> tuple[Block, ...]:
+    """`blocks`, whose rows may be read past their ends to that of the file they lie in."""
+    return tuple(
+        replace(block, limit=end) if start <= block.values < end else block for block in blocks
     )
 
 

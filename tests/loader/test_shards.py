@@ -51,6 +51,16 @@ def test_positions_after_a_row_are_zero(shards: premask.ShardSet) -> None:
     assert not found.lists["input_ids"][beyond].any()
 
 
+@pytest.mark.parametrize("longer", range(1, 40))
+def test_a_row_at_the_end_of_the_last_file_reads_beside_a_longer_one(
+    tmp_path: Path, longer: int
+) -> None:
+    rows = random_rows([10 + longer, 10])
+    columns = dict(reversed(COLUMNS.items()))  # the tokens are the last bytes of the file
+    shards = premask.open_shards(write_set(tmp_path / "set", rows, columns=columns))
+    assert_equal_rows(shards.rows([1, 0]), rows, [1, 0])
+
+
 def test_a_single_row_is_a_dictionary_with_its_document(
     shards: premask.ShardSet, rows: dict[str, list[Any]]
 ) -> None:
