@@ -19,12 +19,12 @@ import pyarrow as pa
 from premask._format import BOUNDARIES, COLLOCATIONS_FILE, INPUT_IDS
 from premask.manifest import ShardEntry
 from premask.pipeline import session
-from premask.pipeline.engine import Engine, Result, Task
+from premask.pipeline.engine import Engine, Result, Task, Tell
 from premask.pipeline.finish import write_table
 from premask.pipeline.journal import UnitRecord
 from premask.pipeline.output import JOURNAL, Output
 from premask.pipeline.progress import Reporter
-from premask.pipeline.tally import Tally
+from premask.pipeline.tally import Tally, plural
 from premask.schemas.job import Collocations
 from premask.stages.collocations import collocation_table
 from premask.stages.ngrams import NgramCounts, count_ngrams, merge_ngrams
@@ -47,7 +47,7 @@ class CountWork:
     order: int
     known: str
 
-    def open(self) -> Callable[[ShardEntry], Result]:
+    def open(self) -> Callable[[ShardEntry, Tell], Result]:
         known = read_ngrams(self.output, self.known).table.column("key") if self.known else None
         return partial(_count_shard, self, known)
 
@@ -107,7 +107,8 @@ def _count(
         if _part_name("", work.order, entry).lstrip("/") not in present
     ]
     tally = Tally(num_units=len(todo), num_bytes=sum(task.value.num_bytes for task in todo))
-    reporter.tell("start", tally, f"n-grams of length {work.order}: {len(todo)} shards")
+    text = f"n-grams of length {work.order}: {plural(len(todo), 'shard')}"
+    reporter.tell("start", tally, text)
     session.run_tasks(
         output,
         work,
@@ -124,7 +125,10 @@ def _count(
     return counts
 
 
-def _count_shard(work: CountWork, known: pa.ChunkedArray | None, entry: ShardEntry) -> Result:
+def _count_shard(
+    work: CountWork, known: pa.ChunkedArray | None, entry: ShardEntry, tell: Tell
+) -> Result:
+    del tell  # seconds for a shard of the usual size
     with pa.ipc.open_stream(work.output.read(entry.file)) as reader:
         rows = reader.read_all().select([INPUT_IDS, BOUNDARIES])
     counts = count_ngrams(rows, work.order, known)

@@ -22,10 +22,24 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 Result = dict[str, Any]
 
 
-class Work(Protocol):
-    """A picklable value; opening it (once per process) loads tokenizers and models."""
+# Tells what a unit has done so far: figures as in its result, and its `share` (0 to 1).
+Tell = Callable[[Result], None]
+# The same with the unit's number, for whoever runs an engine; called every second or so.
+Watch = Callable[[int, Result], None]
 
-    def open(self) -> Callable[[Any], Result]: ...
+
+def unwatched(index: int, so_far: Result) -> None:
+    """A `Watch` that looks away."""
+    del index, so_far
+
+
+class Work(Protocol):
+    """A picklable value; opening it (once per process) loads tokenizers and models.
+
+    What it opens into does one unit, and may call `Tell` as often as it likes meanwhile.
+    """
+
+    def open(self) -> Callable[[Any, Tell], Result]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +74,9 @@ class Outcome:
 class Engine(Protocol):
     """Runs tasks in any order; closing the iterator stops all work at once."""
 
-    def run(self, work: Work, tasks: Sequence[Task]) -> Generator[Outcome, None, None]: ...
+    def run(
+        self, work: Work, tasks: Sequence[Task], watch: Watch = unwatched
+    ) -> Generator[Outcome, None, None]: ...
 
 
 def attempt(run: Callable[[], Result], index: int) -> Outcome:

@@ -19,7 +19,7 @@ from premask.masking.masker import ANNOTATIONS, Masker
 from premask.masking.policy import Policy
 from premask.masking.policy import policy as premask_policy
 from premask.pipeline import finish, session
-from premask.pipeline.engine import Engine, Result, Task
+from premask.pipeline.engine import Engine, Result, Task, Tell
 from premask.pipeline.journal import PLAN, Header, UnitRecord, record_name
 from premask.pipeline.lock import locked
 from premask.pipeline.output import Output, absolute
@@ -84,7 +84,7 @@ class FreezeWork:
     output: Output
     fingerprint: str
 
-    def open(self) -> Callable[[FreezeTask], Result]:
+    def open(self) -> Callable[[FreezeTask, Tell], Result]:
         if self.output.size(PLAN) < 0:
             raise UnitError(
                 "this worker does not see the output directory; workers on several machines "
@@ -179,19 +179,25 @@ def _tasks(source: ShardSet, epochs: int) -> list[FreezeTask]:
 
 
 def _freeze_shard(
-    work: FreezeWork, shards: ShardSet, masker: Masker, task: FreezeTask
+    work: FreezeWork, shards: ShardSet, masker: Masker, task: FreezeTask, tell: Tell
 ) -> Result:
+    num_rows = task.source.num_rows
+
+    def watch(rows: int, tokens: int) -> None:
+        tell({"share": rows / num_rows, "rows": rows, "tokens": tokens})
+
     file = f"{SHARDS_DIRECTORY}/{task.index:05d}.arrow"
     with work.output.writing(file) as path:
         written = freeze_rows(
             shards,
             masker,
             first=task.first,
-            num_rows=task.source.num_rows,
+            num_rows=num_rows,
             epoch=task.epoch,
             path=path,
             metadata=_metadata(shards.manifest, work.policy),
             compression=work.compression,
+            watch=watch,
         )
     entry = ShardEntry(
         file=file,

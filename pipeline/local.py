@@ -9,19 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
-from premask.pipeline.engine import Outcome, Result, Task, Work, attempt
+from premask.pipeline.engine import Outcome, Result, Task, Tell, Watch, Work, attempt, unwatched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEngine:
     """Runs every unit here, in plan order."""
 
-    def run(self, work: Work, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
-        run: Callable[[Task], Result] | None = None
+    def run(
+        self, work: Work, tasks: Sequence[Task], watch: Watch = unwatched
+    ) -> Generator[Outcome, None, None]:
+        run: Callable[[Any, Tell], Result] | None = None
         for task in tasks:
             run = run or work.open()
-            outcome = attempt(partial(run, task.value), task.index)
+            tell = partial(watch, task.index)
+            outcome = attempt(partial(run, task.value, tell), task.index)
             yield replace(outcome, status="failed") if outcome.status == "retry" else outcome
             if outcome.status == "fatal":
                 return

@@ -71,15 +71,8 @@ def make_plan(job: Job) -> Plan:
     """Plans a job.
 
     Raises:
-        RequestError: an input is missing, empty or unreadable, the tokenizer cannot be used,
-            or the job asks for what no engine can do.
+        RequestError: an input is missing, empty or unreadable, or the tokenizer cannot be used.
     """
-    if job.annotate is not None and job.annotate.workers is not None:
-        raise RequestError(
-            f"a pool for annotation alone is not available, got {job.annotate.workers}; leave "
-            "it out and set workers: each worker annotates its own units",
-            location="annotate.workers",
-        )
     workbench = Workbench.open(job, load_annotator=False)
     annotator = _annotator(job)
     units = tuple(_all_units(job))

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Literal, Protocol, TextIO
 
 from premask._errors import RequestError
-from premask.pipeline.tally import Tally, clock, short
+from premask.pipeline.tally import Tally, clock, plural, short
 
-Event = Literal["start", "unit", "retry", "failed", "finish"]
+Event = Literal["start", "progress", "unit", "retry", "failed", "finish"]
 _LINE_SECONDS = 10.0
 
 
@@ -35,7 +35,7 @@ def figures(tally: Tally) -> str:
     ]
     if tally.documents:
         parts += [f"{short(tally.documents)} documents", f"{short(tally.rejected)} rejected"]
-    parts += [f"{tally.failed} units failed"] if tally.failed else []
+    parts += [f"{plural(tally.failed, 'unit')} failed"] if tally.failed else []
     if stages := ", ".join(f"{name} {share:.0%}" for name, share in tally.shares().items()):
         parts.append(stages)
     return "; ".join([*parts, f"{clock(tally.seconds_left)} left"])
@@ -55,8 +55,8 @@ class LineReporter:
         if trace and self.traces:
             print(trace.rstrip(), file=self.stream)
         complete = tally.skipped + tally.done == tally.num_units
-        due = event == "unit" and (complete or time.monotonic() - self._last > _LINE_SECONDS)
-        if due:
+        timely = time.monotonic() - self._last > _LINE_SECONDS
+        if event in ("unit", "progress") and (complete or timely):
             print(figures(tally), file=self.stream)
             self._last = time.monotonic()
         self.stream.flush()
@@ -64,11 +64,16 @@ class LineReporter:
 
 @dataclass(slots=True, kw_only=True)
 class JsonReporter:
-    """One JSON object per event and line."""
+    """One JSON object per event and line; `docs/log.md` says what is in it."""
 
     stream: TextIO
+    _last: float = field(default_factory=time.monotonic)
 
     def tell(self, event: Event, tally: Tally, text: str = "", trace: str = "") -> None:
+        if event == "progress":
+            if time.monotonic() - self._last < _LINE_SECONDS:
+                return
+            self._last = time.monotonic()
         value = {"event": event, **tally.to_json()}
         value |= {k: v for k, v in (("message", text), ("traceback", trace)) if v}
         print(json.dumps(value), file=self.stream, flush=True)

@@ -1,65 +1,58 @@
 """The Ray engine: whole units on a pool of Ray actors, one unit at a time per actor.
 
-Units are fused: reading, tokenizing and writing of a unit happen in one actor, and what comes
-back is a small dictionary, so neither the driver nor the object store grows with the corpus.
-An actor that dies or exceeds the time limit is replaced and its unit tried again. Start-up
-costs about three seconds on a laptop; a running cluster is joined by its address.
+Units are fused: reading, annotating, tokenizing and writing of a unit happen in one actor, and
+what comes back is a small dictionary, so neither the driver nor the object store grows with the
+corpus. An actor that dies or exceeds the time limit is replaced and its unit tried again.
+Start-up costs about three seconds on a laptop; a running cluster is joined by its address.
+Every actor is asked about once a second how far its unit has come.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from premask._errors import RequestError
-from premask.pipeline.engine import Outcome, Result, Task, Work, attempt
+from premask._errors import RequestError, UnitError
+from premask.pipeline.engine import Outcome, Result, Task, Tell, Watch, Work, attempt, unwatched
+from premask.pipeline.ray_cluster import connected, first_line, resources
 
-# Quiet, no telemetry, no upload of the working directory when started by `uv run`.
-_DRIVER_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
-}
-# The parallelism is the pool's; a library with threads of its own would only fight it.
-_WORKER_ENVIRONMENT = {
-    "TOKENIZERS_PARALLELISM": "false",
-    "RAYON_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
-}
-# Results are small and rows never enter it; a container's /dev/shm is often just 64 MB more.
-_OBJECT_STORE_BYTES = 80 << 20
 _POLL_SECONDS = 0.5
+# The driver asks so many workers a second at most, however many there are.
+_QUESTIONS_PER_SECOND = 50
+_MAX_FAILED_STARTS = 3
 
 
 class Worker:
-    """The actor. Its work is opened by the first unit, so that a failure belongs to a unit."""
+    """The actor. Its work is opened by the first unit, so that a failure belongs to a unit.
+
+    It has two threads: one runs a unit, the other answers meanwhile how far it has come.
+    """
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._run: Callable[[Any], Result] | None = None
+        self._run: Callable[[Any, Tell], Result] | None = None
+        self._so_far: Result = {}
 
     def ready(self) -> bool:
         return True
 
+    def so_far(self) -> Result:
+        return self._so_far
+
     def run(self, task: Task) -> Outcome:
+        self._so_far = {}
         return attempt(partial(self._do, task.value), task.index)
 
     def _do(self, value: Any) -> Result:
         self._run = self._run or self._work.open()
-        return self._run(value)
+        return self._run(value, self._note)
+
+    def _note(self, so_far: Result) -> None:
+        self._so_far = so_far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +65,8 @@ class RayEngine:
         unit_timeout: seconds after which the worker of a unit is killed.
         retries: further tries of a unit that failed.
         gpus: GPUs per worker.
+        start_timeout: seconds without a single worker after which a run is given up. Long
+            enough for a cluster that adds nodes on demand.
     """
 
     workers: int | None
@@ -79,19 +74,33 @@ class RayEngine:
     unit_timeout: float
     retries: int
     gpus: float = 0.0
+    start_timeout: float = 300.0
 
-    def run(self, work: Work, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+    def run(
+        self, work: Work, tasks: Sequence[Task], watch: Watch = unwatched
+    ) -> Generator[Outcome, None, None]:
         """See `premask.pipeline.engine.Engine`.
 
         Raises:
-            RequestError: no cluster answers at the address.
+            RequestError: no cluster answers at the address, or it has no room for a worker.
+            UnitError: workers end as soon as they are started.
         """
-        with _connected(self) as num_workers:
-            pool = _Pool(engine=self, work=work, todo=deque(tasks))
+        with connected(workers=self.workers, address=self.address, gpus=self.gpus) as found:
+            pool = _Pool(engine=self, work=work, watch=watch, todo=deque(tasks))
             try:
-                yield from pool.drain(min(num_workers, len(tasks)))
+                yield from pool.drain(min(found, len(tasks)))
             finally:
                 pool.stop()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Running:
+    """A unit in the hands of an actor."""
+
+    actor: Any
+    task: Task
+    start: float
+    asked: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,11 +109,15 @@ class _Pool:
 
     engine: RayEngine
     work: Work
+    watch: Watch
     todo: deque[Task]
     idle: list[Any] = field(default_factory=list)
     starting: dict[Any, Any] = field(default_factory=dict)  # ready() -> actor
-    running: dict[Any, tuple[Any, Task, float]] = field(default_factory=dict)
+    running: dict[Any, _Running] = field(default_factory=dict)  # run() -> what
+    questions: dict[Any, Any] = field(default_factory=dict)  # so_far() -> run()
     tries: dict[int, int] = field(default_factory=dict)
+    failed_starts: int = 0
+    last_worker: float = field(default_factory=time.monotonic)
 
     def drain(self, num_workers: int) -> Iterator[Outcome]:
         import ray
@@ -114,63 +127,117 @@ class _Pool:
         while self.todo or self.running:
             while self.idle and self.todo:
                 self._submit(self.idle.pop(), self.todo.popleft())
-            waiting = [*self.running, *(self.starting if self.todo else ())]
+            starting = self.starting if self.todo else ()
+            waiting = [*self.running, *starting, *self.questions]
             ready, _ = ray.wait(waiting, num_returns=1, timeout=_POLL_SECONDS)
             for reference in ready:
                 yield from self._collect(reference)
             yield from self._kill_overdue()
+            self._ask()
+            self._give_up_without_workers()
 
     def stop(self) -> None:
         import ray
 
-        for actor in [
-            *self.idle,
-            *self.starting.values(),
-            *(r[0] for r in self.running.values()),
-        ]:
+        running = [r.actor for r in self.running.values()]
+        for actor in [*self.idle, *self.starting.values(), *running]:
             ray.kill(actor)
 
     def _spawn(self) -> None:
         import ray
 
-        as_actor = ray.remote(num_cpus=1, num_gpus=self.engine.gpus, max_restarts=0)
-        actor: Any = as_actor(Worker).remote(self.work)
+        remote: Any = ray.remote  # its types know no actors with several threads
+        as_actor = remote(
+            num_cpus=1, num_gpus=self.engine.gpus, max_restarts=0, max_concurrency=2
+        )
+        actor = as_actor(Worker).remote(self.work)
         self.starting[actor.ready.remote()] = actor
 
     def _submit(self, actor: Any, task: Task) -> None:
-        self.running[actor.run.remote(task)] = (actor, task, time.monotonic())
+        now = time.monotonic()
+        reference = actor.run.remote(task)
+        self.running[reference] = _Running(actor=actor, task=task, start=now, asked=now)
+
+    def _ask(self) -> None:
+        """Asks those who were not asked for a while how far they are."""
+        now, pause = time.monotonic(), max(1.0, len(self.running) / _QUESTIONS_PER_SECOND)
+        unanswered = set(self.questions.values())
+        for reference, running in self.running.items():
+            if now - running.asked > pause and reference not in unanswered:
+                running.asked = now
+                self.questions[running.actor.so_far.remote()] = reference
 
     def _collect(self, reference: Any) -> Iterator[Outcome]:
         import ray
 
-        if reference in self.starting:
-            actor = self.starting.pop(reference)
+        if reference in self.questions:
+            self._hear(reference)
+        elif reference in self.starting:
+            self._greet(reference)
+        else:
+            running = self.running.pop(reference)
             try:
-                ray.get(reference)
-                self.idle.append(actor)
-            except ray.exceptions.RayActorError:
+                outcome: Outcome = ray.get(reference)
+                self.idle.append(running.actor)
+            except ray.exceptions.RayError as error:
                 self._spawn()
-            return
-        actor, task, start = self.running.pop(reference)
+                outcome = _lost(running, f"the worker died: {first_line(error)}")
+            yield self._judge(running.task, outcome)
+
+    def _hear(self, question: Any) -> None:
+        import ray
+
+        running = self.running.get(self.questions.pop(question))
         try:
-            outcome: Outcome = ray.get(reference)
-            self.idle.append(actor)
+            so_far: Result = ray.get(question)
+        except ray.exceptions.RayError:
+            return  # the unit itself will tell
+        if running is not None and so_far:
+            self.watch(running.task.index, so_far)
+
+    def _greet(self, reference: Any) -> None:
+        import ray
+
+        actor = self.starting.pop(reference)
+        try:
+            ray.get(reference)
         except ray.exceptions.RayError as error:
+            self.failed_starts += 1
+            if self.failed_starts > _MAX_FAILED_STARTS:
+                raise UnitError(
+                    f"workers end as soon as they start: {first_line(error)}; is Premask, in "
+                    "this version, installed on every node of the cluster?",
+                    location="ray_address",
+                ) from error
             self._spawn()
-            outcome = _lost(task, f"the worker died: {_first_line(error)}", start)
-        yield self._judge(task, outcome)
+            return
+        self.failed_starts = 0
+        self.idle.append(actor)
+
+    def _give_up_without_workers(self) -> None:
+        now = time.monotonic()
+        if self.idle or self.running:
+            self.last_worker = now
+        elif self.todo and now - self.last_worker > self.engine.start_timeout:
+            found = resources()
+            raise RequestError(
+                f"no worker could be started in {self.engine.start_timeout:g} s: each needs "
+                f"1 CPU and {self.engine.gpus:g} GPUs, the cluster has "
+                f"{found.get('CPU', 0):g} CPUs and {found.get('GPU', 0):g} GPUs in all; wait "
+                "until others have left it, or add nodes",
+                location="ray_address",
+            )
 
     def _kill_overdue(self) -> Iterator[Outcome]:
         import ray
 
         limit, now = self.engine.unit_timeout, time.monotonic()
-        overdue = [ref for ref, (_, _, start) in self.running.items() if now - start > limit]
-        for reference in overdue:
-            actor, task, start = self.running.pop(reference)
-            ray.kill(actor)
+        for reference in [ref for ref, r in self.running.items() if now - r.start > limit]:
+            running = self.running.pop(reference)
+            ray.kill(running.actor)
             self._spawn()
             message = f"no end after {limit:g} s (unit_timeout); the worker was killed"
-            yield self._judge(task, _lost(task, message, start))
+            yield self._judge(running.task, _lost(running, message))
 
     def _judge(self, task: Task, outcome: Outcome) -> Outcome:
         """Puts a failed unit back, unless its tries are used up."""
@@ -185,91 +252,11 @@ class _Pool:
         return outcome
 
 
-def _lost(task: Task, message: str, start: float) -> Outcome:
+def _lost(running: _Running, message: str) -> Outcome:
     return Outcome(
-        index=task.index,
+        index=running.task.index,
         status="retry",
         result={},
         error=message,
-        seconds=time.monotonic() - start,
+        seconds=time.monotonic() - running.start,
     )
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
-
-
-@contextmanager
-def _connected(engine: RayEngine) -> Iterator[int]:
-    """Ray, for the time of one run; gives the number of workers. One already up is left up."""
-    os.environ.update({k: v for k, v in _DRIVER_ENVIRONMENT.items() if k not in os.environ})
-    import ray
-
-    if ray.is_initialized():
-        yield engine.workers or _num_cpus()
-        return
-    # Ray puts the driver's working directory on the workers' path, where a user's own
-    # `datasets.py` or `schemas/` would shadow a library: it gets an empty one.
-    with TemporaryDirectory(prefix="premask-ray-", ignore_cleanup_errors=True) as empty:
-        try:
-            with chdir(empty):
-                _start(engine)
-            yield engine.workers or _num_cpus()
-        finally:
-            ray.shutdown()
-
-
-def _start(engine: RayEngine) -> None:
-    import ray
-
-    address = engine.address or os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": logging.CRITICAL,
-        "configure_logging": True,
-        "runtime_env": {"env_vars": _WORKER_ENVIRONMENT},
-    }
-    if not address:
-        cores = engine.workers or len(os.sched_getaffinity(0))
-        options |= {"num_cpus": cores, "include_dashboard": False}
-        ray.init(address="local", object_store_memory=_OBJECT_STORE_BYTES, **options)
-        _refuse_missing_gpus(engine.gpus)
-        return
-    try:
-        _knock(address)
-        ray.init(address=address, **options)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise RequestError(
-            f"no Ray cluster answers at {address!r}: {_first_line(error)}; start one with "
-            "`ray start --head`, or leave the address out to use this machine",
-            location="ray_address",
-        ) from error
-
-
-def _refuse_missing_gpus(gpus: float) -> None:
-    """Ray would wait for ever for a worker that this machine cannot hold."""
-    found = _resources().get("GPU", 0.0)
-    if gpus > found:
-        raise RequestError(
-            f"{gpus:g} GPUs per worker, but this machine has {found:g}; lower it, or give "
-            "the address of a cluster that has them",
-            location="annotate.gpus",
-        )
-
-
-def _knock(address: str) -> None:
-    """Asks for a connection first: Ray itself would try for many minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=10).close()
-
-
-def _num_cpus() -> int:
-    return max(1, int(_resources().get("CPU", 1)))
-
-
-def _resources() -> dict[str, float]:
-    import ray
-
-    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]

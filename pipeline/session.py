@@ -6,6 +6,7 @@ that was not made by Premask is never written to, and never emptied.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -22,14 +23,15 @@ from premask._format import (
     TOKENIZER_FILE,
 )
 from premask.manifest import Manifest
-from premask.pipeline.engine import Engine, Outcome, Task, Work
+from premask.pipeline.engine import Engine, Outcome, Result, Task, Watch, Work
 from premask.pipeline.fingerprint import describe_differences
 from premask.pipeline.journal import PLAN, Header, UnitRecord, begin, read_record
 from premask.pipeline.lock import LOCK
 from premask.pipeline.output import JOURNAL, TEMPORARY, Output
 from premask.pipeline.progress import Reporter
-from premask.pipeline.tally import Tally
+from premask.pipeline.tally import Tally, plural
 
+_WATCH_SECONDS = 0.2
 FAILURES = f"{JOURNAL}/failures.log"
 STATIC_DIRECTORY = "static"
 # In the order in which a restart removes them: a set without a manifest is no set.
@@ -162,7 +164,7 @@ def run_units(
         skipped_bytes=sum(map(num_bytes, complete)),
     )
     resumed = f"; {len(complete)} are complete already" if complete else ""
-    reporter.tell("start", tally, f"{len(tasks)} units{resumed}")
+    reporter.tell("start", tally, f"{plural(len(tasks), 'unit')}{resumed}")
     todo = [task for task in tasks if task.index not in complete]
     run_tasks(output, work, todo, engine, reporter, tally, names=names, num_bytes=num_bytes)
     reporter.tell("finish", tally)
@@ -183,7 +185,8 @@ def run_tasks(
     """Does all tasks; raises `UnitError` where some fail, once the others are done."""
     failures: list[Failure] = []
     try:
-        with closing(engine.run(work, tasks)) as outcomes:
+        watch = _watch(reporter, tally, num_bytes)
+        with closing(engine.run(work, tasks, watch)) as outcomes:
             for outcome in outcomes:
                 name = names(outcome.index)
                 _tell(reporter, tally, outcome, name, num_bytes(outcome.index))
@@ -196,9 +199,23 @@ def run_tasks(
         raise _failed(output, failures, tally)
 
 
+def _watch(reporter: Reporter, tally: Tally, num_bytes: Callable[[int], int]) -> Watch:
+    last = time.monotonic()
+
+    def watch(index: int, so_far: Result) -> None:
+        nonlocal last
+        tally.watch(index, so_far, num_bytes(index))
+        if time.monotonic() - last > _WATCH_SECONDS:
+            last = time.monotonic()
+            reporter.tell("progress", tally)
+
+    return watch
+
+
 def _tell(
     reporter: Reporter, tally: Tally, outcome: Outcome, name: str, num_bytes: int
 ) -> None:
+    tally.drop(outcome.index)
     if outcome.status == "done":
         tally.add(outcome.result, num_bytes)
         reporter.tell("unit", tally)

@@ -15,7 +15,7 @@ from typing import Any
 from premask._errors import UnitError
 from premask._format import SHARDS_DIRECTORY
 from premask.manifest import ShardEntry
-from premask.pipeline.engine import Result
+from premask.pipeline.engine import Result, Tell
 from premask.pipeline.journal import (
     PLAN,
     UnitRecord,
@@ -26,7 +26,7 @@ from premask.pipeline.journal import (
 from premask.pipeline.output import Output
 from premask.schemas.job import Job
 from premask.schemas.unit import Unit
-from premask.stages.chain import UnitResult, Workbench, run_unit
+from premask.stages.chain import UnitProgress, UnitResult, Workbench, run_unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class BuildWork:
     output: Output
     fingerprint: str
 
-    def open(self) -> Callable[[UnitTask], Result]:
+    def open(self) -> Callable[[UnitTask, Tell], Result]:
         if self.output.size(PLAN) < 0:
             raise UnitError(
                 "this worker does not see the output directory; workers on several machines "
@@ -57,10 +57,10 @@ class BuildWork:
         return partial(_build_unit, self, Workbench.open(self.job))
 
 
-def _build_unit(work: BuildWork, workbench: Workbench, task: UnitTask) -> Result:
+def _build_unit(work: BuildWork, workbench: Workbench, task: UnitTask, tell: Tell) -> Result:
     file = f"{SHARDS_DIRECTORY}/{task.index:05d}.arrow"
     with work.output.writing(file) as path:
-        result = run_unit(workbench, task.unit, path)
+        result = run_unit(workbench, task.unit, path, lambda now: tell(_so_far(now)))
     write_record(work.output, _record(work, task, result, file), result)
     return {
         "documents": result.ledger.documents_read,
@@ -68,6 +68,17 @@ def _build_unit(work: BuildWork, workbench: Workbench, task: UnitTask) -> Result
         "rows": result.shard.num_rows if result.shard else 0,
         "tokens": result.shard.num_tokens if result.shard else 0,
         "stage_seconds": dict(result.seconds),
+    }
+
+
+def _so_far(now: UnitProgress) -> Result:
+    return {
+        "share": now.share,
+        "documents": now.documents,
+        "rejected": now.rejected,
+        "rows": now.rows,
+        "tokens": now.tokens,
+        "stage_seconds": now.seconds,
     }
 
 

@@ -23,7 +23,7 @@ _UNITS |= {"kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 # Keys that say how and where a job runs; none of them changes a byte of the shards.
 PLACEMENT = ("output", "engine", "workers", "ray_address", "unit_timeout", "retries")
-ANNOTATE_PLACEMENT = ("workers", "gpus")
+ANNOTATE_PLACEMENT = ("gpus",)
 # Keys of the frozen copy alone; the dynamic set is the same without them.
 STATIC = ("mode", "policy", "epochs")
 
@@ -99,8 +99,9 @@ class Annotate(_Model):
     gazetteers: tuple[str, ...] = Field(
         (), description="files of entity names (txt, tsv, jsonl)"
     )
-    workers: int | None = Field(None, ge=1, description="an own pool of this size (ray)")
-    gpus: float = Field(0, ge=0, description="GPUs per annotation worker")
+    gpus: float = Field(
+        0, ge=0, description="GPUs per worker; a fraction shares one between workers"
+    )
     batch_words: int = Field(4000, ge=100, description="words per spaCy batch")
 
     @field_validator("tracks")

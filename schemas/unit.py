@@ -49,12 +49,15 @@ class Ledger:
         rejected: one plain record per rejected document, as in ``rejected.jsonl``.
         counters: what was passed over on purpose or repaired, by name (``redirects``,
             ``replaced_bytes``, ``snapped_spans``, ...).
+        share_read: how much of the unit has been read, 0 to 1, for progress alone; stays 0
+            where the reader cannot tell.
     """
 
     unit: str
     documents_read: int = 0
     rejected: list[dict[str, Any]] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
+    share_read: float = field(default=0.0, compare=False)
 
     @property
     def documents_kept(self) -> int:

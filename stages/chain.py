@@ -113,6 +113,27 @@ class UnitResult:
     seconds: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitProgress:
+    """How far a unit has come; figures of what has left the chain, not of what is inside.
+
+    Attributes:
+        share: of the unit's input that has been read, see `Ledger.share_read`.
+        tokens: in rows, special tokens included.
+        seconds: by stage, each without the stages before it.
+    """
+
+    share: float
+    documents: int
+    rejected: int
+    rows: int
+    tokens: int
+    seconds: Mapping[str, float]
+
+
+Watch = Callable[[UnitProgress], None]
+
+
 def annotation_columns(settings: Annotate | None) -> tuple[str, ...]:
     """The annotation columns of a job, see `premask.schemas.records.ANNOTATIONS`."""
     wanted = settings.tracks if settings is not None else ()
@@ -126,8 +147,12 @@ def row_tracks(settings: Annotate | None) -> tuple[str, ...]:
     return (*tracks, SENTENCE_RANKS) if ranked else tracks
 
 
-def run_unit(workbench: Workbench, unit: Unit, shard_path: Path | str) -> UnitResult:
+def run_unit(
+    workbench: Workbench, unit: Unit, shard_path: Path | str, watch: Watch | None = None
+) -> UnitResult:
     """Runs one unit and writes its shard to the local file `shard_path`.
+
+    `watch` is told, after every batch of documents, how far the unit has come.
 
     Raises:
         UnitError: documents got lost on the way; a defect of a stage, never of the input.
@@ -136,7 +161,10 @@ def run_unit(workbench: Workbench, unit: Unit, shard_path: Path | str) -> UnitRe
     ledger = Ledger(unit=f"{unit.name}:{unit.start}")
     counter = Counter(workbench.tokenizer.vocabulary.size)
     clock = Clock()
-    rows = compose(build_chain(workbench, unit, ledger, counter), clock)
+    chain = build_chain(workbench, unit, ledger, counter)
+    if watch is not None:
+        chain[0] = _watched(chain[0], watch, lambda: _progress(ledger, counter, clock))
+    rows = compose(chain, clock)
     shard = write_shard(
         rows,
         Path(shard_path),
@@ -149,6 +177,28 @@ def run_unit(workbench: Workbench, unit: Unit, shard_path: Path | str) -> UnitRe
     _check_balance(ledger, counts.num_documents)
     return UnitResult(
         shard=shard, ledger=ledger, counts=counts, seconds=clock.seconds | {"write": writing}
+    )
+
+
+def _watched(first: Stage, watch: Watch, progress: Callable[[], UnitProgress]) -> Stage:
+    """The first stage; when the next batch is asked for, the one before has passed through."""
+
+    def run(batches: Batches) -> Batches:
+        for batch in first.run(batches):
+            yield batch
+            watch(progress())
+
+    return replace(first, run=run)
+
+
+def _progress(ledger: Ledger, counter: Counter, clock: Clock) -> UnitProgress:
+    return UnitProgress(
+        share=ledger.share_read,
+        documents=ledger.documents_read,
+        rejected=len(ledger.rejected),
+        rows=counter.num_rows,
+        tokens=counter.num_tokens,
+        seconds=dict(clock.seconds),
     )
 
 

@@ -86,13 +86,19 @@ def merge_counts(parts: Iterable[Counts], vocabulary_size: int) -> Counts:
 
 
 class Counter:
-    """Counts what passes through the two taps of one unit."""
+    """Counts what passes through the two taps of one unit.
+
+    Attributes:
+        num_rows, num_tokens: of the rows so far, special tokens included.
+    """
 
     def __init__(self, vocabulary_size: int) -> None:
         self._size = vocabulary_size
         self._counts_V = np.zeros(vocabulary_size, np.int64)
         self._document_counts_V = np.zeros(vocabulary_size, np.int64)
         self._num_documents = 0
+        self.num_rows = 0
+        self.num_tokens = 0
 
     def tap_tokens(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Passes TOKENS on and counts the documents of every id."""
@@ -111,6 +117,8 @@ class Counter:
         """Passes ROWS on and counts every id outside special tokens."""
         for batch in batches:
             self._counts_V += count_tokens(batch, self._size)
+            self.num_rows += batch.num_rows
+            self.num_tokens += len(batch.column(INPUT_IDS).flatten())
             yield batch
 
     def counts(self) -> Counts:

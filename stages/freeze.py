@@ -106,8 +106,11 @@ def freeze_rows(
     path: Path,
     metadata: Mapping[str, str],
     compression: Compression,
+    watch: Callable[[int, int], None] | None = None,
 ) -> WrittenShard:
     """Writes rows ``first .. first + num_rows - 1``, masked for `epoch`, to `path`.
+
+    `watch` is told the rows and the tokens so far, after every batch.
 
     Raises:
         OSError: the file cannot be written.
@@ -115,7 +118,7 @@ def freeze_rows(
     schema = static_schema(masker.policy, shards.vocabulary.size)
     codec = None if compression == "none" else compression
     options = pa.ipc.IpcWriteOptions(compression=codec)
-    num_tokens = 0
+    done = num_tokens = 0
     with (
         HashingFile(path) as file,
         pa.ipc.new_stream(file, schema.with_metadata(dict(metadata)), options=options) as out,
@@ -124,6 +127,9 @@ def freeze_rows(
             batch = freeze_batch(masker, rows, epoch, schema)
             num_tokens += len(batch.column(INPUT_IDS).flatten())
             out.write_batch(batch)
+            done += batch.num_rows
+            if watch is not None:
+                watch(done, num_tokens)
     return WrittenShard(
         num_rows=num_rows,
         num_tokens=num_tokens,

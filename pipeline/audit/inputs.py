@@ -33,6 +33,7 @@ from premask.pipeline.audit.observation import (
     observe_sequences,
 )
 from premask.pipeline.audit.statistics import Statistics
+from premask.pipeline.engine import Result, Tell
 from premask.rows import Rows
 from premask.shards import ShardSet, open_shards
 
@@ -82,11 +83,12 @@ class AuditWork:
 
     input: AuditInput
 
-    def open(self) -> Callable[[RowRange], dict[str, Any]]:
+    def open(self) -> Callable[[RowRange, Tell], Result]:
         return partial(_run, self.input)
 
 
-def _run(source: AuditInput, rows: RowRange) -> dict[str, Any]:
+def _run(source: AuditInput, rows: RowRange, tell: Tell) -> Result:
+    del tell  # a range of rows takes a second
     statistics = empty_statistics(source)
     for block, observations in source.blocks(rows):
         measure(statistics, block, observations, source.vocabulary)

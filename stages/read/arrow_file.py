@@ -112,6 +112,7 @@ def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]
             columns = find_columns(reader.schema, source, unit.path)
             for batch in islice(reader, unit.end):
                 if num_batches >= unit.start:
+                    ledger.share_read = (num_batches - unit.start) / (unit.end - unit.start)
                     yield from _batch_documents(batch, columns, unit.name, row, ledger)
                 row += batch.num_rows
                 num_batches += 1

@@ -86,6 +86,7 @@ def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]
         columns = find_columns(file.schema_arrow, source, unit.path)
         rows = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
         for group in range(unit.start, min(unit.end, file.num_row_groups)):
+            ledger.share_read = (group - unit.start) / (unit.end - unit.start)
             yield from _group_documents(
                 file, group, columns, unit.name, sum(rows[:group]), ledger
             )

@@ -166,7 +166,7 @@ class Stream:
         # A file that is one unit is read to its end: its size may be unknown.
         end = None if (unit.start, unit.end) == (0, unit.size) else unit.end
         file.seek(0)
-        blocks = read_blocks(file, unit.start, end)
+        blocks = self._noting_share(read_blocks(file, unit.start, end))
         if not self.compression:
             if not file_start and any(unit.path.endswith(suffix) for suffix in SUFFIXES):
                 self._damage("truncated_stream", "a compressed file of 0 bytes", 0)
@@ -179,6 +179,15 @@ class Stream:
                 yield piece
         except DamagedStream as exc:
             self._damage(exc.reason, exc.detail, num_bytes)
+
+    def _noting_share(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        num_bytes = self._unit.end - self._unit.start
+        left = num_bytes
+        for block in blocks:
+            left -= len(block)
+            if num_bytes:  # some servers do not tell a file's size
+                self._ledger.share_read = 1 - left / num_bytes
+            yield block
 
     def _damage(self, reason: str, detail: str, position: int) -> None:
         self.damaged = True

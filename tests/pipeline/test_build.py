@@ -264,7 +264,6 @@ def test_an_output_in_memory_works_like_a_directory(make_job: MakeJob, tmp_path:
     [
         ({"sources": [{"path": "/nowhere/at/all"}]}, "does not exist"),
         ({"tokenizer": "/nowhere/tokenizer.json"}, "no tokenizer"),
-        ({"annotate": {"workers": 2}}, "annotate.workers"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_before_work(

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from premask._errors import PolicyError
 from premask.pipeline.build import build_plan
-from premask.pipeline.engine import Outcome
+from premask.pipeline.engine import Outcome, unwatched
 from premask.pipeline.freeze import static_policy
 from premask.pipeline.local import LocalEngine
 from premask.pipeline.plan import make_plan
@@ -31,7 +31,7 @@ QUIET = Reporters(reporters=())
 class Failing:
     """An engine that gives up at the first pair of words, as a kill would."""
 
-    def run(self, work: Any, tasks: Any, watch: Any) -> Any:
+    def run(self, work: Any, tasks: Any, watch: Any = unwatched) -> Any:
         if getattr(work, "order", 0) == 2:
             yield Outcome(index=tasks[0].index, status="fatal", result={}, error="no room")
             return

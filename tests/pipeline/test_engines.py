@@ -7,17 +7,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from premask._errors import RequestError
+from premask._errors import RequestError, UnitError
 from premask.masking.policy import policy
-from premask.pipeline.engine import Engine, Outcome, Task
+from premask.pipeline.engine import Engine, Outcome, Result, Task, Watch, Work, unwatched
 from premask.pipeline.freeze import freeze
 from premask.pipeline.local import LocalEngine
 from premask.pipeline.progress import Reporters
+from premask.pipeline.ray_cluster import connected, refuse_missing_gpus
 from premask.pipeline.ray_engine import RayEngine
 from premask.schemas.job import Job
 
 from tests.pipeline.sets import files_of, run_build
-from tests.pipeline.works import Doubling
+from tests.pipeline.works import Doubling, Unloadable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,8 +26,6 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def ray_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One private Ray for the module, started as the engine starts it."""
-    from premask.pipeline import ray_engine
-
     decoy = tmp_path_factory.mktemp("decoy")
     for name in ("schemas", "stages", "pipeline", "loader"):
         (decoy / name).mkdir()
@@ -35,14 +34,15 @@ def ray_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.chdir(decoy)
-        engine = RayEngine(workers=2, address=None, unit_timeout=60, retries=1)
-        with ray_engine._connected(engine):
+        with connected(workers=4, address=None, gpus=0):
             yield
 
 
-def run(engine: Engine, work: Doubling, *values: int | str) -> list[Outcome]:
+def run(
+    engine: Engine, work: Work, *values: int | str, watch: Watch = unwatched
+) -> list[Outcome]:
     tasks = [Task(index=i, value=value) for i, value in enumerate(values)]
-    with closing(engine.run(work, tasks)) as outcomes:
+    with closing(engine.run(work, tasks, watch)) as outcomes:
         return list(outcomes)
 
 
@@ -73,21 +73,18 @@ def test_an_address_without_a_cluster_is_refused(
         run(RayEngine(workers=1, address=None, unit_timeout=9, retries=0), work, 1)
 
 
-def test_gpus_that_are_not_there_are_refused(
-    work: Doubling, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    engine = RayEngine(workers=1, address=None, unit_timeout=9, retries=0, gpus=1000)
-    with pytest.raises(RequestError, match=r"1000 GPUs per worker.*at annotate\.gpus"):
-        run(engine, work, 1)
-
-
 def test_local_runs_in_plan_order_and_survives_a_bad_unit(work: Doubling) -> None:
     outcomes = run(LocalEngine(), work, 1, "raise", 3)
     assert [(o.index, o.status) for o in outcomes] == [(0, "done"), (1, "failed"), (2, "done")]
     assert outcomes[2].result["value"] == 6
     assert outcomes[1].error == "KeyError: 'a bad unit'"
     assert "works.py" in outcomes[1].trace
+
+
+def test_local_tells_what_a_unit_has_done_so_far(work: Doubling) -> None:
+    told: list[tuple[int, Result]] = []
+    run(LocalEngine(), work, 1, 2, watch=lambda index, so_far: told.append((index, so_far)))
+    assert told == [(0, {"tokens": 1, "share": 0.5}), (1, {"tokens": 2, "share": 0.5})]
 
 
 def test_local_stops_at_a_full_disk(work: Doubling) -> None:
@@ -106,43 +103,80 @@ def test_ray_workers_do_not_see_the_users_directory(
     assert run(ray_engine, work, 1)[0].result["path"] == []
 
 
-def test_ray_tries_a_bad_unit_again_and_then_gives_it_up(
+def test_ray_tells_what_a_long_unit_has_done_so_far(
     ray_engine: RayEngine, work: Doubling
 ) -> None:
-    outcomes = run(ray_engine, work, 1, "raise", 3)
-    assert verdicts(outcomes) == {0: ["done"], 1: ["retry", "failed"], 2: ["done"]}
-    assert "works.py" in next(o for o in outcomes if o.status == "failed").trace
-
-
-def test_ray_does_not_repeat_a_wrong_request(ray_engine: RayEngine, work: Doubling) -> None:
-    assert verdicts(run(ray_engine, work, "refuse")) == {0: ["failed"]}
-
-
-def test_ray_gives_the_unit_of_a_dead_worker_to_another(
-    ray_engine: RayEngine, work: Doubling
-) -> None:
-    outcomes = run(ray_engine, work, "die once", 2, 3)
-    assert verdicts(outcomes) == {0: ["retry", "done"], 1: ["done"], 2: ["done"]}
-    assert [o.error[:15] for o in outcomes if o.status == "retry"] == ["the worker died"]
-
-
-def test_ray_gives_up_a_unit_that_kills_every_worker(
-    ray_engine: RayEngine, work: Doubling
-) -> None:
-    assert verdicts(run(ray_engine, work, "die", 2)) == {0: ["retry", "failed"], 1: ["done"]}
+    told: list[tuple[int, Result]] = []
+    run(ray_engine, work, 1, "slow", watch=lambda index, so_far: told.append((index, so_far)))
+    assert {index for index, _ in told} == {1}
+    assert told[0][1] == {"tokens": 7, "share": 0.5}
 
 
 @pytest.mark.usefixtures("ray_up")
-def test_ray_kills_a_hung_unit_and_finishes_the_others(work: Doubling) -> None:
-    engine = RayEngine(workers=2, address=None, unit_timeout=1.5, retries=1)
-    outcomes = run(engine, work, "hang once", 2, "hang", 4)
-    assert verdicts(outcomes) == {
-        0: ["retry", "done"],
-        1: ["done"],
-        2: ["retry", "failed"],
-        3: ["done"],
-    }
-    assert "no end after 1.5 s" in next(o for o in outcomes if o.status == "failed").error
+def test_ray_says_so_when_no_worker_can_ever_start(work: Doubling) -> None:
+    engine = RayEngine(
+        workers=2, address=None, unit_timeout=9, retries=0, gpus=1, start_timeout=1.5
+    )
+    with pytest.raises(RequestError, match=r"no worker could be started in 1\.5 s.*1 GPUs"):
+        run(engine, work, 1)
+
+
+@pytest.mark.usefixtures("ray_up")
+def test_gpus_that_this_machine_lacks_are_refused() -> None:
+    with pytest.raises(RequestError, match=r"1000 GPUs per worker.*at annotate\.gpus"):
+        refuse_missing_gpus(1000)
+
+
+def test_ray_gives_up_workers_that_end_at_their_start(ray_engine: RayEngine) -> None:
+    with pytest.raises(UnitError, match="workers end as soon as they start"):
+        run(ray_engine, Unloadable(), 1)
+
+
+Troubles = dict[int | str, list[Outcome]]
+
+
+@pytest.fixture(scope="module")
+def troubles(ray_up: None, tmp_path_factory: pytest.TempPathFactory) -> Troubles:
+    """How every kind of bad unit ended on Ray, all in one run, each with one more try."""
+    del ray_up
+    work = Doubling(folder=str(tmp_path_factory.mktemp("troubles")))
+    engine = RayEngine(workers=4, address=None, unit_timeout=3, retries=1)
+    values: list[int | str] = [1, "hang once", "hang", "raise", "refuse", "die once", "die", 2]
+    found: Troubles = {value: [] for value in values}
+    for outcome in run(engine, work, *values):
+        found[values[outcome.index]].append(outcome)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1, ["done"]),
+        ("raise", ["retry", "failed"]),
+        ("refuse", ["failed"]),  # a wrong request stays wrong
+        ("die once", ["retry", "done"]),
+        ("die", ["retry", "failed"]),
+        ("hang once", ["retry", "done"]),
+        ("hang", ["retry", "failed"]),
+        (2, ["done"]),
+    ],
+)
+def test_ray_tries_a_unit_again_where_that_may_help(
+    troubles: Troubles, value: int | str, expected: list[str]
+) -> None:
+    assert [outcome.status for outcome in troubles[value]] == expected
+
+
+def test_ray_brings_the_traceback_of_a_failed_unit(troubles: Troubles) -> None:
+    assert "works.py" in troubles["raise"][-1].trace
+
+
+def test_ray_tells_of_a_dead_worker(troubles: Troubles) -> None:
+    assert troubles["die once"][0].error.startswith("the worker died: ")
+
+
+def test_ray_tells_of_a_unit_beyond_the_time_limit(troubles: Troubles) -> None:
+    assert troubles["hang"][-1].error.startswith("no end after 3 s (unit_timeout)")
 
 
 def test_ray_stops_all_work_when_the_iterator_is_closed(
@@ -154,29 +188,36 @@ def test_ray_stops_all_work_when_the_iterator_is_closed(
     assert run(ray_engine, work, 5)[0].result["value"] == 10
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, 2, 4])
 @pytest.mark.usefixtures("ray_up")
 def test_ray_builds_the_bytes_of_the_local_engine(
-    make_job: Callable[..., Job], tmp_path: Path, workers: int
+    make_job: Callable[..., Job], built_set: Path, workers: int
 ) -> None:
-    local = make_job(output=str(tmp_path / "local"))
-    job = make_job(engine="ray", workers=workers, output=str(tmp_path / "ray"))
-    run_build(local)
+    job = make_job(engine="ray", workers=workers)
     run_build(job)
-    assert files_of(job.output) == files_of(local.output)
+    assert files_of(job.output) == files_of(built_set)
+    assert {"manifest.json", "counts.arrow"} < files_of(job.output).keys()
 
 
+@pytest.fixture(scope="module")
+def frozen_set(built_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The set frozen by the local engine."""
+    out = tmp_path_factory.mktemp("frozen") / "out"
+    freeze_with(LocalEngine(), built_set, out)
+    return out
+
+
+def freeze_with(engine: Engine, source: Path, out: Path) -> None:
+    quiet = Reporters(reporters=())
+    chosen = policy("whole_word")
+    freeze(str(source), str(out), chosen, epochs=2, engine=engine, reporter=quiet)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
 @pytest.mark.usefixtures("ray_up")
 def test_ray_freezes_the_bytes_of_the_local_engine(
-    built_set: Path, ray_engine: RayEngine, tmp_path: Path
+    built_set: Path, frozen_set: Path, tmp_path: Path, workers: int
 ) -> None:
-    for name, engine in (("local", LocalEngine()), ("ray", ray_engine)):
-        freeze(
-            str(built_set),
-            str(tmp_path / name),
-            policy("whole_word"),
-            epochs=2,
-            engine=engine,
-            reporter=Reporters(reporters=()),
-        )
-    assert files_of(tmp_path / "ray") == files_of(tmp_path / "local")
+    engine = RayEngine(workers=workers, address=None, unit_timeout=60, retries=1)
+    freeze_with(engine, built_set, tmp_path / "ray")
+    assert files_of(tmp_path / "ray") == files_of(frozen_set)

@@ -10,7 +10,7 @@ import pytest
 from premask._errors import RequestError
 from premask.pipeline.live import draw
 from premask.pipeline.progress import JsonReporter, LineReporter, figures, reporting
-from premask.pipeline.tally import Tally, clock, short
+from premask.pipeline.tally import Tally, clock, plural, short
 from rich.console import Console
 
 
@@ -32,6 +32,39 @@ def test_the_rest_is_estimated_from_bytes() -> None:
 
 def test_nothing_is_estimated_before_the_first_unit() -> None:
     assert Tally(num_units=4, num_bytes=400).seconds_left is None
+
+
+def test_a_unit_in_flight_counts_as_far_as_it_has_come() -> None:
+    found = tally()
+    found.watch(2, {"share": 0.5, "documents": 3, "tokens": 800}, 100)
+    found.watch(2, {"share": 0.75, "documents": 5, "tokens": 900}, 100)
+    assert (found.documents, found.tokens, found.done_bytes) == (12, 12_900, 175)
+    assert found.seconds_left == pytest.approx(10 * 125 / 175, abs=0.5)
+    assert found.to_json()["units_running"] == 1
+
+
+def test_a_unit_that_failed_no_longer_counts() -> None:
+    found = tally()
+    found.watch(2, {"share": 0.5, "documents": 3, "stage_seconds": {"read": 9.0}}, 100)
+    found.drop(2)
+    assert (found.documents, found.done_bytes) == (7, 100)
+    assert found.shares() == {"read": 0.25, "tokenize": 0.75}
+
+
+def test_a_line_comes_while_a_long_unit_runs() -> None:
+    stream = io.StringIO()
+    reporter = LineReporter(stream=stream)
+    reporter._last -= 60
+    reporter.tell("progress", tally())
+    reporter.tell("progress", tally())
+    assert stream.getvalue().count("2/4 units") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(0, "0 units"), (1, "1 unit"), (2, "2 units")]
+)
+def test_a_noun_agrees_with_its_number(number: int, expected: str) -> None:
+    assert plural(number, "unit") == expected
 
 
 def test_a_line_has_all_figures() -> None:

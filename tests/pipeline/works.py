@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from premask._errors import RequestError
+from premask.pipeline.engine import Result, Tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +25,12 @@ class Doubling:
 
     folder: str
 
-    def open(self) -> Callable[[Any], dict[str, Any]]:
+    def open(self) -> Callable[[Any, Tell], Result]:
         return self._run
 
-    def _run(self, value: int | str) -> dict[str, Any]:
+    def _run(self, value: int | str, tell: Tell) -> Result:
         if isinstance(value, int):
+            tell({"tokens": value, "share": 0.5})
             return {"value": 2 * value, "path": [p for p in sys.path if "decoy" in p]}
         once = Path(self.folder) / value
         first = not once.exists()
@@ -41,6 +43,23 @@ class Doubling:
             raise OSError(errno.ENOSPC, "No space left on device")
         if value == "die" or (value == "die once" and first):
             os.kill(os.getpid(), signal.SIGKILL)
+        if value == "slow":
+            tell({"tokens": 7, "share": 0.5})
+            time.sleep(2.5)
         if value == "hang" or (value == "hang once" and first):
             time.sleep(600)
         return {"value": value}
+
+
+def _fail_to_load() -> None:
+    raise ImportError("No module named 'premask'")
+
+
+class Unloadable:
+    """A work that no worker can receive, as on a node without Premask."""
+
+    def open(self) -> Callable[[Any, Tell], Result]:
+        raise NotImplementedError
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return _fail_to_load, ()

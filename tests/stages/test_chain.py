@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from premask.schemas.job import Job
 from premask.schemas.unit import Ledger, Unit
 from premask.stages import chain
 from premask.stages.chain import (
+    UnitProgress,
     UnitResult,
     Workbench,
     annotation_columns,
@@ -67,6 +69,28 @@ def test_a_unit_becomes_a_shard(tmp_path: Path, options: dict[str, Any]) -> None
     assert result.shard is not None
     assert table.num_rows == result.shard.num_rows == 3
     assert (result.ledger.documents_read, result.ledger.documents_kept) == (4, 4)
+
+
+def test_a_long_unit_tells_how_far_it_has_come(
+    tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("premask.stages.read.opening.BLOCK_BYTES", 500)
+    words = ("cat", "dog", "mat", "sat")
+    lines = [f"the {words[k % 4]} {words[k * k % 3]} {k}" for k in range(3000)]
+    corpus = tmp_path / "long.txt.gz"
+    corpus.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
+    source = {"path": str(corpus), "document": "line"}
+    job = Job.model_validate({**options, "sources": [source]})
+    told: list[UnitProgress] = []
+    result = run_unit(Workbench.open(job), only_unit(job), tmp_path / "x.arrow", told.append)
+    shares = [progress.share for progress in told]
+    assert len(told) > 4
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.5
+    assert shares[-1] == 1
+    assert [progress.documents for progress in told][-1] == 3000
+    assert result.shard is not None
+    assert 0 < told[0].tokens < told[-1].tokens <= result.shard.num_tokens
 
 
 def test_the_columns_are_those_that_the_workbench_promises(
