@@ -1,0 +1,265 @@
+"""Writes ``docs/policies.md`` from the table of presets. Deterministic; takes two seconds.
+
+::
+
+    python docs/make_policies.py
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from policy_examples import example
+from policy_rows import binding
+from premask import Policy, PolicyError, policy
+from premask.masking._operation import Parameter
+from premask.masking._preset import Preset
+from premask.masking.composite import COMPOSITES
+from premask.masking.masker import ANNOTATIONS
+from premask.masking.objectives import PRESETS as OBJECTIVES
+from premask.masking.operations import OPERATIONS
+from premask.masking.presets_composite import COMPOSITE_PRESETS
+from premask.masking.presets_spans import SPAN_PRESETS
+from premask.masking.presets_tokens import TOKEN_PRESETS
+from premask.masking.presets_units import UNIT_PRESETS
+from premask.masking.presets_weights import WEIGHT_PRESETS
+from premask.masking.weight_laws import LAWS
+from premask.stages.freeze import check_freezable
+
+PAGE = Path(__file__).resolve().parent / "policies.md"
+_PRESET = {preset.name: preset for preset in OBJECTIVES}
+GROUPS: Mapping[str, tuple[str, tuple[Preset, ...]]] = {
+    "Single tokens": ("Masked language models: any token, whatever it means.", TOKEN_PRESETS),
+    "Whole units": ("What belongs together is masked together.", UNIT_PRESETS),
+    "Spans": ("Runs of words, drawn anywhere.", SPAN_PRESETS),
+    "Preferences": ("Some words are masked more often than others.", WEIGHT_PRESETS),
+    "Combinations": ("Policies made of policies.", COMPOSITE_PRESETS),
+    "Sequences to sequences": (
+        "Targets are a sequence of their own, for encoders with decoders.",
+        tuple(
+            _PRESET[name]
+            for name in (
+                *("span_corruption", "ul2", "denoising", "gap_sentences", "mass"),
+                *("future_ngram", "prefix_lm", "seq2seq"),
+            )
+        ),
+    ),
+    "Other objectives": (
+        "Decoders alone, and encoders with objectives of their own.",
+        tuple(
+            _PRESET[name] for name in ("clm", "fill_in_middle", "permutation", "replaced_token")
+        ),
+    ),
+}
+_SHARED = ("mask_units", "mask_spans", "mask_ngrams")
+_HEAD = """\
+# Policies
+
+A policy says what to do to a row of tokens: what is hidden, what stands in its place, and what
+is to be predicted. It is data; a mask is a pure function of the row's seed, the epoch and the
+policy, with the same bits in every batch, on every backend, loaded or frozen.
+
+```python
+policy = premask.policy("whole_word", rate=0.2)         # a preset, with a change
+loader = premask.Loader("out/", policy=policy)
+loader = premask.Loader("out/", policy="my_policy.yaml")  # preset: whole_word, rate: 0.2
+```
+
+```
+premask policies                                    # this list, in the terminal
+premask policies span                               # one of them, with all parameters
+premask show out --row 5 --policy span --set rate=0.3
+premask freeze out static --policy span --epochs 10
+```
+
+Each preset is one line of a table: an operation and the parameters that it changes. The law
+says what comes out, as exactly as a sentence can; *deviations* are where it leaves its source
+on purpose. The examples below are made by really running the preset, with its own defaults, in
+the first epoch that has something to show. In an example, `[MASK]` hides the target below it;
+a target below its own word was left as it is, and one below another word was replaced at
+random. `·` is not predicted. Rows are short, so budgets are small: 15 % of 18 tokens are 3.
+
+This page is written by `docs/make_policies.py`.
+"""
+
+
+def page() -> str:
+    """The whole page, as Markdown."""
+    parts = [_HEAD, *_contents()]
+    for title, (what, presets) in GROUPS.items():
+        parts += [f"## {title}\n", f"{what}\n"]
+        for preset in presets:
+            parts += _section(preset)
+    parts += _reference()
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _contents() -> Iterator[str]:
+    for title, (_, presets) in GROUPS.items():
+        yield f"**{title}**\n"
+        yield "| preset | what it does | rows need |"
+        yield "|---|---|---|"
+        for preset in presets:
+            needs = ", ".join(_needs(policy(preset.name), short=True))
+            yield f"| [`{preset.name}`](#{preset.name}) | {preset.summary} | {needs} |"
+        yield ""
+
+
+def _section(preset: Preset) -> Iterator[str]:
+    chosen = policy(preset.name)
+    yield f"### {preset.name}\n"
+    yield f"{preset.summary}\n"
+    yield f"{_example_note(chosen)}{example(chosen)}\n"
+    yield f"- **Law.** {_plain(preset.law)}"
+    yield f"- **Source.** {_plain(preset.source)}."
+    needs = "; ".join(_needs(chosen, short=False))
+    yield f"- **Needs.** {needs[0].upper() + needs[1:]}." if needs else "- **Needs.** Tokens."
+    yield f"- **Gives.** {', '.join(f'`{name}`' for name in chosen.outputs)}."
+    yield f"- **Freezing.** {_freezing(chosen)}"
+    if preset.deviations:
+        yield "- **Deviations.**"
+        yield from (f"  - {_plain(deviation)}" for deviation in preset.deviations)
+    yield from _parameters(preset)
+    yield ""
+
+
+def _plain(text: str) -> str:
+    """Text whose signs mean themselves, and not what Markdown makes of them."""
+    for sign in ("*", "<"):
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
+def _example_note(chosen: Policy) -> str:
+    if chosen.takes_feedback:
+        return "After losses of 6 for *program* and *machine*, and 1 for all else:\n\n"
+    return ""
+
+
+def _parameters(preset: Preset) -> Iterator[str]:
+    operation = preset.operation
+    changed = ", ".join(f"`{k}: {_value(v)}`" for k, v in preset.parameters.items())
+    if operation in _SHARED:
+        which = f", with {changed}" if changed else ", with its defaults"
+        yield f"- **Parameters.** Those of [`{operation}`](#operation-{operation}){which}."
+        return
+    yield "- **Parameters.**\n"
+    table = (COMPOSITES if operation in COMPOSITES else OPERATIONS)[operation].parameters
+    yield from _table(table, preset.parameters)
+
+
+def _table(
+    parameters: Mapping[str, Parameter], changed: Mapping[str, Any] | None = None
+) -> Iterator[str]:
+    yield "| parameter | default | allowed | what |"
+    yield "|---|---|---|---|"
+    for name, parameter in parameters.items():
+        default = _value((changed or {}).get(name, parameter.default))
+        cells = (f"`{name}`", f"`{default}`", _allowed(parameter), parameter.help)
+        yield f"| {' | '.join(cells)} |"
+
+
+def _value(value: Any) -> str:
+    """A value as YAML writes it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {_value(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return str(value)
+
+
+def _allowed(parameter: Parameter) -> str:
+    if parameter.choices is not None:
+        return ", ".join(f"`{_value(choice)}`" for choice in parameter.choices)
+    if parameter.variants is not None:
+        return ", ".join(f"[`{name}`](#weights)" for name in parameter.variants)
+    low, high = parameter.minimum, parameter.maximum
+    bounds = f"{low:g} to {high:g}" if low is not None and high is not None else ""
+    bounds = bounds or (f"at least {low:g}" if low is not None else "")
+    names = {bool: "true, false", int: "whole number", str: "text", dict: "mapping"}
+    kinds = [names[kind] for kind in parameter.kind if kind in names and kind is not int]
+    if float not in parameter.kind and int in parameter.kind:
+        kinds.insert(0, names[int])
+    if list in parameter.kind:
+        kinds.insert(0, "list")
+    kinds += [bounds] if bounds else []
+    kinds += ["null"] if parameter.default is None else []
+    return ", ".join(kinds)
+
+
+def _needs(chosen: Policy, *, short: bool) -> Iterator[str]:
+    """What rows, tables and the vocabulary must have, and how it comes about."""
+    tracks = sorted({ANNOTATIONS[name] for name in chosen.needs if name in ANNOTATIONS})
+    if "segment" in chosen.needs:
+        yield "pairs" if short else "rows of pairs, a source and its target"
+    if tracks:
+        names = ", ".join(tracks)
+        yield names if short else f"annotation: `annotate: {{tracks: [{names}]}}`"
+    if not _binds(chosen, tables={}):
+        if chosen.parameters.get("units") == "collocation":
+            yield "collocations" if short else "the table of `collocations: {}` in the job"
+        elif not short:
+            yield "the set's table of counts, which every build writes"
+    if not short:
+        yield from _tokens_needed(chosen)
+
+
+def _tokens_needed(chosen: Policy) -> Iterator[str]:
+    vocabulary = binding().vocabulary
+    if not _binds(chosen, vocabulary=dataclasses.replace(vocabulary, mask_id=None)):
+        yield "a mask token"
+    if not _binds(chosen, vocabulary=dataclasses.replace(vocabulary, sentinel_ids=())):
+        yield "sentinels (`<extra_id_0>`, ...) in the tokenizer"
+
+
+def _binds(chosen: Policy, **changes: Any) -> bool:
+    try:
+        chosen.bind(dataclasses.replace(binding(), **changes))
+    except PolicyError:
+        return False
+    return True
+
+
+def _freezing(chosen: Policy) -> str:
+    try:
+        check_freezable(chosen)
+    except PolicyError as error:
+        reason = str(error).partition("cannot be frozen: ")[2].partition(" - at ")[0]
+        return f"No: {reason}."
+    return "Yes."
+
+
+def _reference() -> Iterator[str]:
+    yield "## Operations\n"
+    yield "The parameters that presets of masked language models share.\n"
+    for name in _SHARED:
+        yield f"### Operation {name}\n"
+        yield from _table(OPERATIONS[name].parameters)
+        yield ""
+    yield "## Weights\n"
+    yield "What `weights` may list; several laws are multiplied.\n"
+    yield "```yaml"
+    yield "preset: whole_word"
+    yield "weights: [{by: inverse_power, alpha: 0.3}, {by: pos, weights: {NOUN: 4, VERB: 2}}]"
+    yield "```\n"
+    yield "| law | weight | parameters |"
+    yield "|---|---|---|"
+    for name, law in LAWS.items():
+        parameters = "; ".join(
+            f"`{key}` ({_value(p.default)}): {p.help}" for key, p in law.parameters.items()
+        )
+        yield f"| `{name}` | {_plain(law.summary)} | {parameters} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
