@@ -66,7 +66,7 @@ is to be predicted. It is data; a mask is a pure function of the row's seed, the
 policy, with the same bits in every batch, on every backend, loaded or frozen.
 
 ```python
-policy = premask.policy("whole_word", rate=0.2)         # a preset, with a change
+policy = premask.policy("whole_word", rate=0.2)  # a preset, with a change
 loader = premask.Loader("out/", policy=policy)
 loader = premask.Loader("out/", policy="my_policy.yaml")  # preset: whole_word, rate: 0.2
 ```
