@@ -85,16 +85,8 @@ def align(
     Raises:
         FormatError: spans out of order or overlapping.
     """
-    lengths = np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts))
-    base_D = np.cumsum(lengths) - lengths
-    shift_T = np.repeat(base_D, np.diff(token_splits))
-    tokens = _Tokens(
-        starts_T=token_starts_T + shift_T,
-        ends_T=token_ends_T + shift_T,
-        content_T=token_starts_T < token_ends_T,
-        base_D=base_D,
-        texts=texts,
-    )
+    tokens = _lay_out(texts, token_starts_T, token_ends_T, token_splits)
+    base_D = tokens.base_D
     bits_T = np.zeros(len(token_starts_T), np.uint8)
     tracks: dict[str, Uint8] = {}
     counters: Counter[str] = Counter()
@@ -113,6 +105,22 @@ def align(
         word_T = _first_span(tokens, *_spans(annotations, "annotated_word", base_D))
         tracks |= {name: _gather(annotations[name], word_T) for name in wanted}
     return Alignment(boundaries=bits_T, tracks=tracks, counters=+counters)
+
+
+def _lay_out(
+    texts: Sequence[str], starts_T: Int64, ends_T: Int64, token_splits: Int64
+) -> _Tokens:
+    """Moves every document to its own place on the axis, one point apart."""
+    lengths_D = np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts))
+    base_D = np.cumsum(lengths_D) - lengths_D
+    shift_T = np.repeat(base_D, np.diff(token_splits))
+    return _Tokens(
+        starts_T=starts_T + shift_T,
+        ends_T=ends_T + shift_T,
+        content_T=starts_T < ends_T,
+        base_D=base_D,
+        texts=texts,
+    )
 
 
 def _values(column: pa.Array) -> npt.NDArray[np.generic]:

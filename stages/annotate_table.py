@@ -103,12 +103,7 @@ def annotation_columns(
     lists = _Lists(num_documents)
     pos_W = tokens.of_words(codes.pos[np.minimum(tokens.signed("POS"), len(codes.pos) - 1)])
     if "sentences" in tracks:
-        first = sentence_first_words(words)
-        extra = np.array(extra_sentences, np.int64).reshape(-1, 2)
-        document = np.append(words.document_W[first], extra[:, 0])
-        starts = np.append(words.starts_W[first], extra[:, 1])
-        order = np.lexsort((starts, document))
-        lists.add("sentence_starts", starts[order], document[order])
+        lists.add("sentence_starts", *_sentence_starts(words, extra_sentences))
     entities = None
     if "entities" in tracks or "salience" in tracks:
         entities = _entities(tokens, done, codes.labels)
@@ -154,6 +149,16 @@ class _Lists:
         documents = words.document_W[first_S]
         self.add(f"{kind}_starts", words.starts_W[first_S], documents)
         self.add(f"{kind}_ends", words.ends_W[behind_S - 1], documents)
+
+
+def _sentence_starts(words: Words, extra: Sequence[tuple[int, int]]) -> tuple[Int64, Int64]:
+    """Where sentences begin, and in which document, in order."""
+    first = sentence_first_words(words)
+    more = np.array(extra, np.int64).reshape(-1, 2)
+    document = np.append(words.document_W[first], more[:, 0])
+    starts = np.append(words.starts_W[first], more[:, 1])
+    order = np.lexsort((starts, document))
+    return starts[order], document[order]
 
 
 def _entities(

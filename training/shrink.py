@@ -7,6 +7,7 @@ as 23: the files shrink by a third, and pack to half of that in a wheel.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from spacy.language import Language
 
 _DROPPED_BITS = 13
 NAME, VERSION = "premask", "1.0.0"
+ATTRIBUTION = Path(__file__).parent / "ATTRIBUTION.md"
 
 
 def round_mantissa(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -26,7 +28,7 @@ def round_mantissa(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def shrink(nlp: Language, out: Path) -> None:
-    """Writes `nlp` to `out`, small, with its name and licence."""
+    """Writes `nlp` to `out`, small, with its name, licence and attribution."""
     for _, component in nlp.pipeline:
         if not hasattr(component, "model"):
             continue
@@ -45,6 +47,7 @@ def shrink(nlp: Language, out: Path) -> None:
     nlp.config["paths"].update(train=None, dev=None)
     nlp.to_disk(out)
     _drop_strings(nlp, out / "vocab" / "strings.json")
+    shutil.copy(ATTRIBUTION, out)
 
 
 def _drop_strings(nlp: Language, path: Path) -> None:
