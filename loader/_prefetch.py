@@ -20,27 +20,9 @@ def prefetched(items: Iterable[T], depth: int) -> Generator[T]:
     # (True, item) | (False, None at the end, or the exception)
     ready: queue.Queue[tuple[bool, Any]] = queue.Queue(maxsize=depth)
     stop = threading.Event()
-
-    def put(entry: tuple[bool, Any]) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put(entry, timeout=_POLL_S)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def produce() -> None:
-        try:
-            for item in items:
-                if not put((True, item)):
-                    return
-        except BaseException as error:  # whatever it is, the consumer has to see it
-            put((False, error))
-        else:
-            put((False, None))
-
-    thread = threading.Thread(target=produce, name="premask-prefetch", daemon=True)
+    thread = threading.Thread(
+        target=_produce, args=(items, ready, stop), name="premask-prefetch", daemon=True
+    )
     thread.start()
     try:
         while True:
@@ -54,3 +36,27 @@ def prefetched(items: Iterable[T], depth: int) -> Generator[T]:
     finally:
         stop.set()
         thread.join()
+
+
+def _produce(
+    items: Iterable[Any], ready: queue.Queue[tuple[bool, Any]], stop: threading.Event
+) -> None:
+    """Puts `items`, and how they ended, into `ready` until `stop` is set."""
+
+    def put(entry: tuple[bool, Any]) -> bool:
+        while not stop.is_set():
+            try:
+                ready.put(entry, timeout=_POLL_S)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    try:
+        for item in items:
+            if not put((True, item)):
+                return
+    except BaseException as error:  # whatever it is, the consumer has to see it
+        put((False, error))
+    else:
+        put((False, None))

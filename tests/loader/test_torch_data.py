@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -202,64 +199,3 @@ def test_lightning_sees_every_batch_and_resumes(
     assert train_with_lightning(shards, tmp_path) == wanted
     resumed = train_with_lightning(shards, tmp_path, resume=tmp_path / "step=17.ckpt")
     assert resumed == wanted[17:]
-
-
-# Several processes.
-
-RANK = """
-import sys
-import torch.distributed as dist
-import premask, pickle
-rank, world_size = int(sys.argv[3]), int(sys.argv[4])
-dist.init_process_group("gloo", init_method=sys.argv[2], rank=rank, world_size=world_size)
-loader = premask.Loader(sys.argv[1], policy="random", batch_size=4, drop_last=False, audit=True)
-state = pickle.loads(bytes.fromhex(sys.argv[5]))
-if state:
-    loader.load_state_dict(state)
-seen = []
-for step, batch in enumerate(loader):
-    seen += [(int(r), i[:n].tolist(), l[:n].tolist()) for r, i, l, n in zip(
-        batch["row_ids"], batch["input_ids"], batch["labels"], batch["attention_mask"].sum(1))]
-    dist.barrier()
-    if step + 1 == int(sys.argv[6]):
-        break
-sys.stdout.buffer.write(pickle.dumps((seen, loader.state_dict())))
-dist.destroy_process_group()
-"""
-
-
-def run_ranks(
-    path: Path, world_size: int, *, state: Any, steps: int, meeting: Path
-) -> list[tuple[list[Any], Any]]:
-    import pickle
-
-    processes = [
-        subprocess.Popen(
-            [
-                *(sys.executable, "-c", RANK, str(path), f"file://{meeting}"),
-                *(str(rank), str(world_size), pickle.dumps(state).hex(), str(steps)),
-            ],
-            stdout=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        for rank in range(world_size)
-    ]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
-    return [pickle.loads(output) for output in outputs]
-
-
-def test_two_processes_stop_and_three_resume_with_every_row_once(
-    small_set: Path, tmp_path: Path
-) -> None:
-    first = run_ranks(small_set, 2, state=None, steps=4, meeting=tmp_path / "first")
-    state = first[0][1]
-    assert first[1][1] == state
-    second = run_ranks(small_set, 3, state=state, steps=-1, meeting=tmp_path / "second")
-    seen = [row for rows, _ in first + second for row in rows]
-    assert sorted(row for row, _, _ in seen) == list(range(103))
-    alone = premask.Loader(
-        small_set, policy="random", batch_size=1, shuffle=False, drop_last=False
-    )
-    for row, ids, labels in seen:
-        batch = alone.batch(row)
-        assert (batch["input_ids"][0].tolist(), batch["labels"][0].tolist()) == (ids, labels)
