@@ -22,6 +22,8 @@ from premask._format import (
     TRACKS,
 )
 from premask._packing import packed
+from premask.kernels.choice import Kernel, bind_policy, is_on_host, kernel_of
+from premask.kernels.masker import KernelMasker
 from premask.manifest import Manifest
 from premask.masking._backend import Array
 from premask.masking._operation import Binding
@@ -48,6 +50,7 @@ class Assembler:
             ``"max"`` to the set's longest row.
         layout: ``padded``, or ``packed``: see `premask._packing`.
         audit: adds `row_ids` and `epochs`, int64 ``[B]``.
+        kernel: what masks, see `premask.kernels`; it is compiled here, not in the first batch.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Assembler:
         pad_to: PadTo = None,
         layout: Layout = "padded",
         audit: bool = False,
+        kernel: Kernel = "auto",
     ) -> None:
         check_backend(backend, device)
         if pad_to not in (None, "max") and (not isinstance(pad_to, int) or pad_to < 1):
@@ -68,15 +72,30 @@ class Assembler:
             raise RequestError(f"unknown layout {layout!r}; use 'padded' or 'packed'")
         if layout == "packed" and pad_to is not None:
             raise RequestError(f"a packed batch has no padding; leave out pad_to={pad_to!r}")
-        self._options = (backend, device, pad_to, layout, audit)
+        self._options = (backend, device, pad_to, layout, audit, kernel)
         self._layout = layout
         self._policy, self._binding = policy, binding
         self._backend, self._device = backend, device
         self._length = binding.max_length if pad_to == "max" else None
         self._multiple = pad_to if isinstance(pad_to, int) else None
         self._audit = audit
-        self._masker = None if policy is None else policy.bind(binding)
+        self._masker = self._bind(policy, kernel)
         self._compiled: Any = None
+
+    def _bind(self, policy: Policy | None, kernel: Kernel) -> Masker | None:
+        self._output_type = np.dtype(np.int64 if self._backend == "torch" else np.int32)
+        if policy is None:
+            return None
+        on_host = is_on_host(self._backend, self._device)
+        masker = bind_policy(policy, self._binding, kernel, on_host=on_host)
+        if isinstance(masker, KernelMasker):
+            masker.warm_up(self._output_type)
+        return masker
+
+    @property
+    def kernel(self) -> str:
+        """What masks: ``numba`` or ``reference``."""
+        return kernel_of(self._masker)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _make, (self._policy, self._binding, self._options)
@@ -107,6 +126,10 @@ class Assembler:
     def _masked(
         self, masker: Masker, rows: Rows, epochs: int | np.ndarray, step: int | None
     ) -> dict[str, Array]:
+        if isinstance(masker, KernelMasker) and masker.takes_all_epochs:
+            width = rows.width(length=self._length, multiple=self._multiple)
+            made = masker.batch(rows, epochs, width, self._output_type)
+            return {name: to_device(x, self._backend, self._device) for name, x in made.items()}
         padded = rows.pad(
             self._backend, device=self._device, length=self._length, multiple=self._multiple
         )
@@ -191,7 +214,7 @@ def columns_of(policy: Policy | None, manifest: Manifest) -> tuple[str, ...] | N
 
 
 def _make(policy: Policy | None, binding: Binding, options: tuple[Any, ...]) -> Assembler:
-    backend, device, pad_to, layout, audit = options
+    backend, device, pad_to, layout, audit, kernel = options
     return Assembler(
         policy,
         binding,
@@ -200,4 +223,5 @@ def _make(policy: Policy | None, binding: Binding, options: tuple[Any, ...]) -> 
         pad_to=pad_to,
         layout=layout,
         audit=audit,
+        kernel=kernel,
     )

@@ -26,6 +26,7 @@ from premask._source import Source, Span
 from premask._source_of import Order, StoredEpochs, as_source, make_spans
 from premask._spans import Cut
 from premask._streams import copied_ahead, handed_over
+from premask.kernels.choice import Kernel
 from premask.masking.adaptive import Snapshot
 from premask.masking.masker import Masker
 from premask.masking.policy import Policy
@@ -71,6 +72,8 @@ class Loader:
         holdout, part: keep a share of the rows aside, see `premask.split`.
         prefetch: batches made ahead in a thread; default 2 on CUDA, else 0.
         audit: adds `row_ids` and `epochs` to every batch.
+        kernel: ``auto`` masks with a compiled kernel where there is one, ``reference`` never,
+            ``numba`` always; the batches are the same bits. See `premask.kernels`.
 
     Raises:
         RequestError, PolicyError: an argument is wrong, or the rows lack what it asks for.
@@ -101,6 +104,7 @@ class Loader:
         part: Part = "train",
         prefetch: int | None = None,
         audit: bool = False,
+        kernel: Kernel = "auto",
     ) -> None:
         made = None if policy is None else make_policy(policy)
         order = Order(seed, shuffle, block_rows, window, bucket_rows)
@@ -117,6 +121,7 @@ class Loader:
             pad_to=pad_to,
             layout=layout,
             audit=audit,
+            kernel=kernel,
         )
         self._by_step = made is not None and made.depends_on_step
         if self._by_step and max_tokens is not None:
@@ -133,6 +138,13 @@ class Loader:
         self._consumed = 0
         self._resume_at = 0
         self._ends = deque[int]()  # where each batch on its way ends
+
+    def __repr__(self) -> str:
+        policy = None if self.masker is None else self.masker.policy.name
+        return (
+            f"Loader(rows={self.num_rows}, batch_size={self.batch_size}, policy={policy!r}, "
+            f"backend={self.backend!r}, kernel={self._assemble.kernel!r})"
+        )
 
     @property
     def epoch(self) -> int:

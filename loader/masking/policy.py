@@ -29,6 +29,7 @@ from premask.masking.presets import PRESETS
 from premask.masking.validate import choose, validate_parameters
 
 if TYPE_CHECKING:
+    from premask.kernels.choice import Kernel
     from premask.masking.masker import Masker
 
 _VERSION = 1
@@ -129,15 +130,19 @@ class Policy:
         plain = json.loads(json.dumps(self.parameters))
         return {"name": self.name, "operation": self.operation, **plain}
 
-    def bind(self, binding: Binding) -> Masker:
+    def bind(self, binding: Binding, kernel: Kernel = "reference") -> Masker:
         """The function of this policy for a vocabulary, a longest row and tables.
+
+        Args:
+            kernel: what evaluates it, to the same bits; see `premask.kernels`.
 
         Raises:
             PolicyError: the vocabulary, the tables or the rows lack what the policy needs.
+            RequestError: the kernel is not installed, or does not cover the policy.
         """
-        from premask.masking.masker import Masker
+        from premask.kernels.choice import bind_policy
 
-        return Masker(self, binding)
+        return bind_policy(self, binding, kernel)
 
 
 def policy(

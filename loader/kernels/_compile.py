@@ -1,0 +1,52 @@
+"""How kernels are compiled: no global lock, no reordered floats, kept on disk.
+
+Functions are compiled when they are first called, for the types of that call. Whole kernels are
+kept on disk by Numba (`NUMBA_CACHE_DIR`, else beside this package, else in the user's cache);
+where nothing can be written they are compiled anew in every process. To tell whether
+what it kept is stale, Numba looks at the file of a kernel alone, so every kernel also closes
+over `SOURCES`, which changes with any file of this package.
+
+Importing this module imports Numba (about 0.4 s).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import numba
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+# In a kernel: an integer of whatever width the compiler gives it.
+Integer = Any
+
+_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
+
+
+def _digest() -> str:
+    found = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+SOURCES = _digest()
+
+
+def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """A function that kernels call: compiled into each of them, and kept nowhere else."""
+    made: Callable[Parameters, Result] = numba.njit(**_OPTIONS)(function)
+    return made
+
+
+def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """A function that Python calls: compiled once per set of types, and kept on disk."""
+    made: Callable[Parameters, Result]
+    try:
+        made = numba.njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:  # nowhere to write
+        made = numba.njit(**_OPTIONS)(function)
+    return made

@@ -1,0 +1,36 @@
+"""What kernels read and write: values with starts and lengths, as in Arrow, and a batch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Flat(NamedTuple):
+    """Rows as stretches of long arrays: row ``i`` is ``[starts[i], starts[i] + lengths[i])``.
+
+    Attributes:
+        input_ids: uint16 or uint32 ``[N]``.
+        boundaries: uint8 ``[N]``.
+        codes: uint8 ``[N]``, the track that the policy reads; empty where it reads none.
+        starts, lengths: int64 ``[B]``.
+        seeds: uint64 ``[B]``.
+        epochs: int32 ``[B]``.
+    """
+
+    input_ids: np.ndarray
+    boundaries: np.ndarray
+    codes: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    seeds: np.ndarray
+    epochs: np.ndarray
+
+
+class Batch(NamedTuple):
+    """What trainers get: int32 or int64 ``[B, L]`` each; every element is written."""
+
+    input_ids: np.ndarray
+    attention_mask: np.ndarray
+    labels: np.ndarray

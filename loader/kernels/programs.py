@@ -1,0 +1,82 @@
+"""Policies to programs: which kernel to call, with which tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from premask.kernels import _laws
+from premask.kernels._rows import Batch, Flat
+from premask.masking._operation import Binding
+from premask.masking.policy import Policy
+
+# (rows, width, type of the outputs) -> named arrays [B, ...]
+Run = Callable[[Flat, int, np.dtype], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A kernel with its tables.
+
+    Attributes:
+        track: the track whose codes the kernel reads; None reads none.
+        run: the kernel.
+    """
+
+    track: str | None
+    run: Run
+
+
+def compile_program(policy: Policy, binding: Binding) -> Program | None:
+    """The program of `policy`; None where kernels do not cover it."""
+    make = COVERED.get(policy.operation)
+    return None if make is None else make(policy.parameters, binding, policy.word)
+
+
+def _mask_units(parameters: Mapping[str, Any], binding: Binding, word: int) -> Program | None:
+    law = _laws.choice(parameters, binding)
+    if law is None:
+        return None
+    limits = _laws.budgets(parameters, binding)
+    corrupt = _laws.corruption(parameters, binding)
+    by_token = parameters["units"] == "token"
+
+    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
+        from premask.kernels import _mask_units as kernels
+
+        mask = kernels.mask_tokens if by_token else kernels.mask_units
+        batch = _empty(rows, width, dtype)
+        mask(rows, word, limits, law, corrupt, batch)
+        return batch._asdict()
+
+    return Program(track=_laws.track_of_weights(parameters, binding), run=run)
+
+
+def _clm(parameters: Mapping[str, Any], binding: Binding, word: int) -> Program:
+    del word
+    pad_id = binding.vocabulary.pad_id or 0
+    mask_first, resets = bool(parameters["mask_first"]), parameters["reset_positions"]
+
+    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
+        from premask.kernels._causal import copy_rows
+
+        batch = _empty(rows, width, dtype)
+        shape = (len(rows.lengths) if resets else 0, width)
+        found = {name: np.empty(shape, dtype) for name in ("position_ids", "document_ids")}
+        copy_rows(rows, pad_id, mask_first, batch, *found.values())
+        return {**batch._asdict(), **(found if resets else {})}
+
+    return Program(track=None, run=run)
+
+
+def _empty(rows: Flat, width: int, dtype: np.dtype) -> Batch:
+    shape = (len(rows.lengths), width)
+    return Batch(np.empty(shape, dtype), np.empty(shape, dtype), np.empty(shape, dtype))
+
+
+COVERED: Mapping[str, Callable[[Mapping[str, Any], Binding, int], Program | None]] = {
+    "mask_units": _mask_units,
+    "clm": _clm,
+}
