@@ -13,6 +13,7 @@ import pickle
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def seen_rows(batch: dict[str, Any]) -> list[tuple[int, list[int], list[int]]]:
 
 
 def model() -> Any:
-    import transformers
+    transformers: Any = import_module("transformers")
 
     torch.manual_seed(0)
     return transformers.BertForMaskedLM(
@@ -93,12 +94,12 @@ def accelerate(shards: str, _: Path, __: dict[str, Any]) -> Any:
 
 def hugging_face(shards: str, folder: Path, _: dict[str, Any]) -> Any:
     """A whole run of Trainer, and one that resumes in the middle of it."""
-    import transformers
+    transformers: Any = import_module("transformers")
 
     def train(resume: str | None) -> list[bytes]:
         seen: list[bytes] = []
 
-        class Trainer(transformers.Trainer):  # type: ignore[misc, name-defined]
+        class Trainer(transformers.Trainer):  # type: ignore[misc]
             def get_train_dataloader(self) -> TorchLoader:
                 return data_loader(make(shards))
 
@@ -126,12 +127,12 @@ def hugging_face(shards: str, folder: Path, _: dict[str, Any]) -> Any:
 
 def lightning(shards: str, folder: Path, _: dict[str, Any]) -> Any:
     """A whole run under DDP, and one that resumes in the middle of it."""
-    import lightning
+    lightning: Any = import_module("lightning")
 
     def train(resume: Path | None) -> list[bytes]:
         seen: list[bytes] = []
 
-        class Module(lightning.LightningModule):  # type: ignore[misc, name-defined]
+        class Module(lightning.LightningModule):  # type: ignore[misc]
             def __init__(self) -> None:
                 super().__init__()
                 self.model = model()
