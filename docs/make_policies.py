@@ -20,8 +20,6 @@ from policy_rows import binding
 from premask import Policy, PolicyError, policy
 from premask.masking._operation import Parameter
 from premask.masking._preset import Preset
-from premask.masking.composite import COMPOSITES
-from premask.masking.masker import ANNOTATIONS
 from premask.masking.objectives import PRESETS as OBJECTIVES
 from premask.masking.operations import OPERATIONS
 from premask.masking.presets_composite import COMPOSITE_PRESETS
@@ -30,6 +28,15 @@ from premask.masking.presets_tokens import TOKEN_PRESETS
 from premask.masking.presets_units import UNIT_PRESETS
 from premask.masking.presets_weights import WEIGHT_PRESETS
 from premask.masking.weight_laws import LAWS
+from premask.pipeline.describe import (
+    allowed,
+    as_yaml,
+    needs_collocations,
+    needs_pairs,
+    parameters_of,
+    short_needs,
+    tracks_needed,
+)
 from premask.stages.freeze import check_freezable
 
 PAGE = Path(__file__).resolve().parent / "policies.md"
@@ -106,7 +113,7 @@ def _contents() -> Iterator[str]:
         yield "| preset | what it does | rows need |"
         yield "|---|---|---|"
         for preset in presets:
-            needs = ", ".join(_needs(policy(preset.name), short=True))
+            needs = short_needs(policy(preset.name))
             yield f"| [`{preset.name}`](#{preset.name}) | {preset.summary} | {needs} |"
         yield ""
 
@@ -118,7 +125,7 @@ def _section(preset: Preset) -> Iterator[str]:
     yield f"{_example_note(chosen)}{example(chosen)}\n"
     yield f"- **Law.** {_plain(preset.law)}"
     yield f"- **Source.** {_plain(preset.source)}."
-    needs = "; ".join(_needs(chosen, short=False))
+    needs = "; ".join(_needs(chosen))
     yield f"- **Needs.** {needs[0].upper() + needs[1:]}." if needs else "- **Needs.** Tokens."
     yield f"- **Gives.** {', '.join(f'`{name}`' for name in chosen.outputs)}."
     yield f"- **Freezing.** {_freezing(chosen)}"
@@ -144,14 +151,13 @@ def _example_note(chosen: Policy) -> str:
 
 def _parameters(preset: Preset) -> Iterator[str]:
     operation = preset.operation
-    changed = ", ".join(f"`{k}: {_value(v)}`" for k, v in preset.parameters.items())
+    changed = ", ".join(f"`{k}: {as_yaml(v)}`" for k, v in preset.parameters.items())
     if operation in _SHARED:
         which = f", with {changed}" if changed else ", with its defaults"
         yield f"- **Parameters.** Those of [`{operation}`](#operation-{operation}){which}."
         return
     yield "- **Parameters.**\n"
-    table = (COMPOSITES if operation in COMPOSITES else OPERATIONS)[operation].parameters
-    yield from _table(table, preset.parameters)
+    yield from _table(parameters_of(policy(preset.name)), preset.parameters)
 
 
 def _table(
@@ -160,58 +166,31 @@ def _table(
     yield "| parameter | default | allowed | what |"
     yield "|---|---|---|---|"
     for name, parameter in parameters.items():
-        default = _value((changed or {}).get(name, parameter.default))
+        default = as_yaml((changed or {}).get(name, parameter.default))
         cells = (f"`{name}`", f"`{default}`", _allowed(parameter), parameter.help)
         yield f"| {' | '.join(cells)} |"
 
 
-def _value(value: Any) -> str:
-    """A value as YAML writes it."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k}: {_value(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return str(value)
-
-
 def _allowed(parameter: Parameter) -> str:
+    words = allowed(parameter)
     if parameter.choices is not None:
-        return ", ".join(f"`{_value(choice)}`" for choice in parameter.choices)
+        return ", ".join(f"`{word}`" for word in words)
     if parameter.variants is not None:
-        return ", ".join(f"[`{name}`](#weights)" for name in parameter.variants)
-    low, high = parameter.minimum, parameter.maximum
-    bounds = f"{low:g} to {high:g}" if low is not None and high is not None else ""
-    bounds = bounds or (f"at least {low:g}" if low is not None else "")
-    names = {bool: "true, false", int: "whole number", str: "text", dict: "mapping"}
-    kinds = [names[kind] for kind in parameter.kind if kind in names and kind is not int]
-    if float not in parameter.kind and int in parameter.kind:
-        kinds.insert(0, names[int])
-    if list in parameter.kind:
-        kinds.insert(0, "list")
-    kinds += [bounds] if bounds else []
-    kinds += ["null"] if parameter.default is None else []
-    return ", ".join(kinds)
+        return ", ".join(f"[`{word}`](#weights)" for word in words)
+    return ", ".join(words)
 
 
-def _needs(chosen: Policy, *, short: bool) -> Iterator[str]:
+def _needs(chosen: Policy) -> Iterator[str]:
     """What rows, tables and the vocabulary must have, and how it comes about."""
-    tracks = sorted({ANNOTATIONS[name] for name in chosen.needs if name in ANNOTATIONS})
-    if "segment" in chosen.needs:
-        yield "pairs" if short else "rows of pairs, a source and its target"
-    if tracks:
-        names = ", ".join(tracks)
-        yield names if short else f"annotation: `annotate: {{tracks: [{names}]}}`"
-    if not _binds(chosen, tables={}):
-        if chosen.parameters.get("units") == "collocation":
-            yield "collocations" if short else "the table of `collocations: {}` in the job"
-        elif not short:
-            yield "the set's table of counts, which every build writes"
-    if not short:
-        yield from _tokens_needed(chosen)
+    if needs_pairs(chosen):
+        yield "rows of pairs, a source and its target"
+    if tracks := ", ".join(tracks_needed(chosen)):
+        yield f"annotation: `annotate: {{tracks: [{tracks}]}}`"
+    if needs_collocations(chosen):
+        yield "the table of `collocations: {}` in the job"
+    elif not _binds(chosen, tables={}):
+        yield "the set's table of counts, which every build writes"
+    yield from _tokens_needed(chosen)
 
 
 def _tokens_needed(chosen: Policy) -> Iterator[str]:
@@ -256,7 +235,7 @@ def _reference() -> Iterator[str]:
     yield "|---|---|---|"
     for name, law in LAWS.items():
         parameters = "; ".join(
-            f"`{key}` ({_value(p.default)}): {p.help}" for key, p in law.parameters.items()
+            f"`{key}` ({as_yaml(p.default)}): {p.help}" for key, p in law.parameters.items()
         )
         yield f"| `{name}` | {_plain(law.summary)} | {parameters} |"
 

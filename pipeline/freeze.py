@@ -19,6 +19,7 @@ from premask.masking.masker import ANNOTATIONS, Masker
 from premask.masking.policy import Policy
 from premask.masking.policy import policy as premask_policy
 from premask.pipeline import finish, session
+from premask.pipeline.describe import needs_collocations
 from premask.pipeline.engine import Engine, Result, Task, Tell
 from premask.pipeline.journal import PLAN, Header, UnitRecord, record_name
 from premask.pipeline.lock import locked
@@ -41,7 +42,7 @@ def static_policy(job: Job) -> Policy | None:
         return None
     found = premask_policy(job.policy)
     check_freezable(found)
-    if job.collocations is None and _needs_collocations(found):
+    if job.collocations is None and needs_collocations(found):
         raise PolicyError(
             f"policy {found.name!r} needs collocations, which this job does not count; add "
             "collocations: {} to it",
@@ -56,11 +57,6 @@ def static_policy(job: Job) -> Policy | None:
                 location="policy",
             )
     return found
-
-
-def _needs_collocations(policy: Policy) -> bool:
-    own = policy.parameters.get("units") == "collocation"
-    return own or any(map(_needs_collocations, policy.members))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

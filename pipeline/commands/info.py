@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from premask.pipeline.commands.guard import guarded
+from premask.pipeline.tally import plural
 
 if TYPE_CHECKING:
     from premask.manifest import Manifest
@@ -69,7 +70,7 @@ def _contents(manifest: Manifest) -> list[tuple[str, str]]:
         lines.append(("annotator", f"{name} {version}"))
     if manifest.policy is not None:
         name, epochs = manifest.policy.get("name"), manifest.policy.get("epochs")
-        lines.append(("policy", f"{name}, {epochs} epochs"))
+        lines.append(("policy", f"{name}, {plural(int(epochs or 0), 'epoch')}"))
     sources = manifest.job.get("sources", ())
     lines += [("source", f"{source['path']} ({source['format']})") for source in sources]
     lines += [("job", manifest.job_fingerprint), ("manifest", manifest.sha256)]

@@ -50,6 +50,7 @@ def _plain(policy: Policy) -> dict[str, Any]:
 def _print_all() -> None:
     from premask.masking.policy import policy
     from premask.masking.presets import PRESETS
+    from premask.pipeline.describe import short_needs
     from rich.console import Console
     from rich.table import Table
 
@@ -57,31 +58,35 @@ def _print_all() -> None:
     for title in ("preset", "what it does", "needs"):
         table.add_column(title)
     for name, preset in PRESETS.items():
-        table.add_row(name, preset.summary, ", ".join(policy(name).needs))
+        table.add_row(name, preset.summary, short_needs(policy(name)))
     console = Console()
     console.print(table)
     console.print("premask policies NAME shows one in full", style="dim")
 
 
 def _print_one(policy: Policy) -> None:
-    from premask.masking.operations import OPERATIONS
     from premask.masking.presets import PRESETS
+    from premask.pipeline.describe import allowed, as_yaml, parameters_of, short_needs
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     preset, console = PRESETS[policy.name], Console()
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_row("preset", policy.name, style="bold")
-    facts.add_row("law", policy.law)
-    facts.add_row("source", preset.source)
-    for deviation in policy.deviations:
-        facts.add_row("deviates", deviation)
-    facts.add_row("needs", ", ".join(policy.needs) or "nothing beyond tokens")
+    facts.add_row("law", Text(policy.law))
+    facts.add_row("source", Text(preset.source))
+    for number, deviation in enumerate(policy.deviations):
+        facts.add_row("" if number else "deviates", Text(deviation))
+    facts.add_row("needs", short_needs(policy) or "nothing beyond tokens")
     facts.add_row("gives", ", ".join(policy.outputs))
     console.print(facts)
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    for title in ("parameter", "value", "meaning"):
-        table.add_column(title)
-    for key, parameter in OPERATIONS[policy.operation].parameters.items():
-        table.add_row(key, str(policy.parameters[key]), parameter.help)
+    console.print()
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    for title, share in (("parameter", None), ("value", 2), ("meaning", 5), ("allowed", 3)):
+        table.add_column(title, ratio=share, no_wrap=share is None)
+    for key, parameter in parameters_of(policy).items():
+        value = preset.parameters.get(key, policy.parameters[key])
+        words = Text(", ".join(allowed(parameter)), style="dim")
+        table.add_row(key, Text(as_yaml(value)), parameter.help, words)
     console.print(table)

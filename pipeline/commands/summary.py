@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from premask.pipeline.tally import plural
+
 if TYPE_CHECKING:
     from premask.pipeline.session import Built
 
@@ -18,7 +20,7 @@ def summary(built: Built) -> str:
     )
     if manifest.policy is not None:
         name, epochs = manifest.policy["name"], manifest.policy["epochs"]
-        return f"{text}; policy {name}, {epochs} epochs"
+        return f"{text}; policy {name}, {plural(epochs, 'epoch')}"
     return (
         f"{text}; documents: {totals['documents_read']:,} read, "
         f"{totals['documents_kept']:,} kept, {totals['documents_rejected']:,} rejected"
