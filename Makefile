@@ -11,7 +11,7 @@ BASE := $(VENV)/.pipeline-$(FILES)
 DEV := $(VENV)/.dev-$(FILES)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check format bench clean
+.PHONY: help demo install test lint check format bench clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -38,12 +38,13 @@ demo: $(BASE)  ## the sample corpus: build, verify, audit, and look at masked ro
 test: $(DEV)  ## the test suite
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
-check: $(DEV)  ## format, lint, types, then the tests
+lint: $(DEV)  ## format, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy -p premask
-	@$(BIN)/mypy tests
-	@$(MAKE) --no-print-directory test
+	@$(BIN)/mypy tests benchmarks training
+
+check: lint test  ## lint, then the tests
 
 format: $(DEV)  ## rewrite the code in the project's style
 	@$(BIN)/ruff format .
