@@ -42,7 +42,8 @@ lint: $(DEV)  ## format, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy -p premask
-	@$(BIN)/mypy tests benchmarks training
+	@$(BIN)/mypy tests benchmarks
+	@MYPYPATH=training $(BIN)/mypy training
 
 check: lint test  ## lint, then the tests
 
