@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from premask.kernels import available_kernels
 from premask.pipeline.commands.guard import guarded
 from premask.pipeline.tally import plural
 
@@ -73,5 +74,6 @@ def _contents(manifest: Manifest) -> list[tuple[str, str]]:
         lines.append(("policy", f"{name}, {plural(int(epochs or 0), 'epoch')}"))
     sources = manifest.job.get("sources", ())
     lines += [("source", f"{source['path']} ({source['format']})") for source in sources]
+    lines.append(("kernels", ", ".join(available_kernels())))
     lines += [("job", manifest.job_fingerprint), ("manifest", manifest.sha256)]
     return lines
