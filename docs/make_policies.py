@@ -136,6 +136,19 @@ def _section(preset: Preset) -> Iterator[str]:
     yield ""
 
 
+_FEEDBACK = """\
+```python
+for batch in loader:
+    losses = ...  # of every token, from the model
+    loader.update(batch["labels"], losses)
+loader.snapshot()  # the weights of the epochs to come; loader.state_dict() carries them all
+```
+
+After losses of 6 for *program* and *machine*, and 1 for all else:
+
+"""
+
+
 def _plain(text: str) -> str:
     """Text whose signs mean themselves, and not what Markdown makes of them."""
     for sign in ("*", "<"):
@@ -145,7 +158,7 @@ def _plain(text: str) -> str:
 
 def _example_note(chosen: Policy) -> str:
     if chosen.takes_feedback:
-        return "After losses of 6 for *program* and *machine*, and 1 for all else:\n\n"
+        return _FEEDBACK
     return ""
 
 
