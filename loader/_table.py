@@ -153,7 +153,7 @@ class Table:
         if width == 0:
             return np.zeros((len(found.starts), 0), dtype)
         if found.safe:
-            values: np.ndarray = self._window(dtype, width)[found.starts]
+            values = self._gathered(dtype, width, found.starts)
         else:
             values = self._near_the_end(dtype, found, width)
         if found.uniform < 0:
@@ -165,7 +165,7 @@ class Table:
         values = np.zeros((len(found.starts), width), dtype)
         late = found.starts + width > found.limits
         if not late.all():
-            values[~late] = self._window(dtype, width)[found.starts[~late]]
+            values[~late] = self._gathered(dtype, width, found.starts[~late])
         elements = self._region.elements(dtype)
         for row in np.flatnonzero(late):
             start, length = found.starts[row], found.lengths[row]
@@ -176,7 +176,7 @@ class Table:
         """One number per row: ``[B]`` in its stored type."""
         column = self._columns[name]
         at = column.values_K[located.batches] + located.places
-        found: np.ndarray = self._window(column.layout.dtype, 1)[:, 0][at]
+        found: np.ndarray = self._region.elements(column.layout.dtype)[at]
         return found
 
     def texts(self, name: str, located: Located) -> tuple[str, ...]:
@@ -189,11 +189,13 @@ class Table:
                 f"a value of {name} is no text: {error}; run `premask verify`"
             ) from error
 
-    def _window(self, dtype: np.dtype, width: int) -> np.ndarray:
+    def _gathered(self, dtype: np.dtype, width: int, starts: np.ndarray) -> np.ndarray:
+        """The `width` elements from each of `starts` on: ``[B, width]``."""
         key = (dtype, width)
         if key not in self._windows:
             self._windows[key] = self._region.windows(dtype, width)
-        return self._windows[key]
+        values: np.ndarray = self._windows[key][starts].view(dtype)
+        return values.reshape(len(starts), width)
 
 
 def _span(regions: list[Region]) -> Region:
