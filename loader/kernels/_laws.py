@@ -70,6 +70,25 @@ class Choice(NamedTuple):
     fallback: int
 
 
+class Spans(NamedTuple):
+    """`premask.masking.objectives.span_corruption` as numbers; `end_id` -1: none is added.
+
+    `noise`, `spans` and `roll` are by number of text tokens. Runs beyond `limit` stay visible.
+    """
+
+    bits: int
+    noise: np.ndarray
+    spans: np.ndarray
+    roll: np.ndarray
+    sentinels: np.ndarray
+    limit: int
+    final_sentinel: bool
+    final_limit: int
+    end_id: int
+    closes: bool
+    pad_id: int
+
+
 def budgets(parameters: Mapping[str, Any], binding: Binding) -> Budgets:
     """The budget law of `parameters`."""
     found = compile_budget(parameters, binding.max_length)

@@ -10,6 +10,9 @@ import numpy as np
 from premask.kernels import _laws
 from premask.kernels._rows import Batch, Flat
 from premask.masking._operation import Binding
+from premask.masking.objectives._composition import SpanNoise
+from premask.masking.objectives._sentinels import make_pair
+from premask.masking.objectives.span_corruption import noise_law
 from premask.masking.policy import Policy
 
 # (rows, width, type of the outputs) -> named arrays [B, ...]
@@ -71,6 +74,45 @@ def _clm(parameters: Mapping[str, Any], binding: Binding, word: int) -> Program:
     return Program(track=None, run=run)
 
 
+def _span_corruption(
+    parameters: Mapping[str, Any], binding: Binding, word: int
+) -> Program | None:
+    noise, styles = (
+        noise_law(parameters, binding),
+        (parameters["inputs"], parameters["targets"]),
+    )
+    if styles != ("sentinels", "sentinels") or parameters["decoder_input_ids"]:
+        return None
+    if not isinstance(noise, SpanNoise):
+        return None
+    pair = make_pair(parameters, binding, noise)
+    source, sentinels, limit = pair.source, pair.sentinels, pair.limit
+    law = _laws.Spans(
+        bits=noise.bits,
+        noise=np.ascontiguousarray(noise.noise[0], np.int32),
+        spans=np.ascontiguousarray(noise.spans[0], np.int32),
+        roll=np.ascontiguousarray(noise.roll[0], np.uint8),
+        sentinels=np.array(sentinels, np.int32),
+        limit=limit,
+        final_sentinel=bool(parameters["final_sentinel"]),
+        final_limit=min(limit, len(sentinels) - 1),
+        end_id=-1 if source.end is None else source.end,
+        closes=source.closes,
+        pad_id=source.pad,
+    )
+
+    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
+        from premask.kernels._span_corruption import corrupt_spans
+
+        num_rows = len(rows.lengths)
+        shapes = source.width(width), source.width(width), pair.target.width(width)
+        batch = Batch(*(np.empty((num_rows, shape), dtype) for shape in shapes))
+        corrupt_spans(rows, word, law, batch)
+        return batch._asdict()
+
+    return Program(track=None, run=run)
+
+
 def _empty(rows: Flat, width: int, dtype: np.dtype) -> Batch:
     shape = (len(rows.lengths), width)
     return Batch(np.empty(shape, dtype), np.empty(shape, dtype), np.empty(shape, dtype))
@@ -79,4 +121,5 @@ def _empty(rows: Flat, width: int, dtype: np.dtype) -> Batch:
 COVERED: Mapping[str, Callable[[Mapping[str, Any], Binding, int], Program | None]] = {
     "mask_units": _mask_units,
     "clm": _clm,
+    "span_corruption": _span_corruption,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from hypothesis import strategies as st
 from premask import Rows, make_rows
@@ -11,6 +13,13 @@ from premask.masking._operation import Binding
 from tests.masking.batches import BINDING, SENTENCE, SEP, SPECIAL, WORD, random_rows
 
 LONGEST = BINDING.max_length
+# With sentinels, and with no template that closes rows.
+WITH_SENTINELS = dataclasses.replace(
+    BINDING,
+    vocabulary=dataclasses.replace(
+        BINDING.vocabulary, sentinel_ids=tuple(range(199, 150, -1)), suffix_ids=(), eos_id=5
+    ),
+)
 LENGTHS = st.one_of(st.sampled_from([0, 1, 2, LONGEST]), st.integers(0, LONGEST))
 
 

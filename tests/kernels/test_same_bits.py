@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from premask.kernels.masker import KernelMasker
 from premask.masking._operation import Binding
 from premask.masking.presets import PRESETS
 
-from tests.kernels.ragged import LONGEST, batch_of, ragged
+from tests.kernels.ragged import LONGEST, WITH_SENTINELS, batch_of, ragged
 from tests.masking.batches import BINDING, assert_same
 
 pytest.importorskip("numba")
@@ -47,6 +48,12 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"preset": "clm", "reset_positions": True, "mask_first": True},
     {"preset": "phrase", "units": "sentence", "rounding": "stochastic", "count": "unit"},
 )
+SPANS: tuple[dict[str, Any], ...] = (
+    {},
+    {"rate": 0.5, "random_roll": "always", "final_sentinel": True},
+    {"mean_span": 1.0, "append_eos": False, "t5_compat": True},
+    {"input_length": 20, "target_length": 7},
+)
 POLICIES = [premask.policy(name) for name in (*TOKENS, *UNITS, *WEIGHTED)]
 POLICIES += [premask.policy(change) for change in CHANGES]
 
@@ -68,6 +75,24 @@ def test_rows_give_the_bits_of_the_reference(policy: Policy, rows: Rows, epoch: 
     width = max(1, rows.width())
     expected = policy.bind(BINDING)(rows.pad(length=width), epoch)
     found = on_kernel(policy, BINDING).batch(rows, epoch, width, np.dtype(np.int32))
+    assert_same(expected, found)
+
+
+@pytest.mark.parametrize("changes", SPANS, ids=str)
+@pytest.mark.parametrize("template", [True, False], ids=["template", "open"])
+@settings(max_examples=20, deadline=None)
+@given(rows=ragged(), epoch=st.integers(0, 99), spare=st.integers(0, 3))
+def test_span_corruption_gives_the_bits_of_the_reference(
+    changes: dict[str, Any], template: bool, rows: Rows, epoch: int, spare: int
+) -> None:
+    vocabulary = WITH_SENTINELS.vocabulary
+    if template:
+        vocabulary = dataclasses.replace(vocabulary, suffix_ids=(3,))
+    binding = dataclasses.replace(WITH_SENTINELS, vocabulary=vocabulary)
+    policy = premask.policy("span_corruption", **changes)
+    width = min(LONGEST, max(1, rows.width()) + spare)
+    expected = policy.bind(binding)(rows.pad(length=width), epoch)
+    found = on_kernel(policy, binding).batch(rows, epoch, width, np.dtype(np.int32))
     assert_same(expected, found)
 
 

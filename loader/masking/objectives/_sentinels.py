@@ -98,6 +98,36 @@ class _Noise:
     following: Array  # the sentinel after the row's last run, [B, 1]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """What inputs and targets are made with, whatever the rows.
+
+    Attributes:
+        sentinels: the sentinel of every run, by ordinal.
+        limit: how many runs become sentinels; those beyond stay visible.
+        source, target: the sides.
+    """
+
+    sentinels: tuple[int, ...]
+    limit: int
+    source: _Side
+    target: _Side
+
+
+def make_pair(parameters: Mapping[str, Any], binding: Binding, law: NoiseLaw) -> Pair:
+    """The sides and sentinels that `parameters` describe.
+
+    Raises:
+        PolicyError: the tokenizer lacks sentinels or ordinary ids.
+    """
+    sentinels = _sentinel_table(parameters, binding, law)
+    limit = len(sentinels) - int(parameters["final_sentinel"])
+    if "sentinels" in (parameters["inputs"], parameters["targets"]):
+        limit = min(limit, law.max_runs(binding.max_length) + _SPARE_RUNS)
+    source, target = _sides(parameters, binding, law, limit)
+    return Pair(sentinels=sentinels, limit=limit, source=source, target=target)
+
+
 def compile_sentinels(
     parameters: Mapping[str, Any], binding: Binding, law: NoiseLaw
 ) -> Corrupt:
@@ -106,11 +136,9 @@ def compile_sentinels(
     Raises:
         PolicyError: the tokenizer lacks sentinels, a start token or ordinary ids.
     """
-    sentinels = _sentinel_table(parameters, binding, law)
-    limit = len(sentinels) - int(parameters["final_sentinel"])
-    if "sentinels" in (parameters["inputs"], parameters["targets"]):
-        limit = min(limit, law.max_runs(binding.max_length) + _SPARE_RUNS)
-    source, target = _sides(parameters, binding, law, limit)
+    pair = make_pair(parameters, binding, law)
+    sentinels, limit = pair.sentinels, pair.limit
+    source, target = pair.source, pair.target
     finish = compile_decoder(parameters, binding)
 
     def corrupt(rows: PaddedRows, layout: Layout, noise: Array, key: Array) -> dict[str, Array]:
