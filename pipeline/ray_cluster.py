@@ -12,12 +12,15 @@ from typing import Any
 
 from premask._errors import RequestError
 
-# Quiet, no telemetry, no upload of the working directory when started by `uv run`.
+# Quiet, no telemetry, no upload of the working directory when started by `uv run`. Ray prints
+# the log of a node that died to the driver's standard output: all its lines are skipped, since
+# what matters of them comes back as the error of a unit.
 _DRIVER_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
 }
 # The parallelism is the pool's; a library with threads of its own would only fight it.
 _WORKER_ENVIRONMENT = {

@@ -49,8 +49,9 @@ def test_a_build_survives_the_loss_of_a_node(
     process = start("build", str(job_file), RAY_ADDRESS=running.address)
     wait_for_units(tmp_path / "out", 10, process)
     running.remove_node(node, allow_graceful=False)
-    _, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=100)
     assert process.returncode == 0, err
+    assert out.count("\n") == 1  # the summary, and not the log of the lost node
     expected = Job.model_validate(
         {**values, "engine": "local", "output": str(tmp_path / "expected")}
     )

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ import yaml
 from premask.pipeline.verify import verify
 from premask.schemas.job import Job
 
+from tests.pipeline.conftest import job_values
 from tests.pipeline.sets import files_of, premask, run_build, start
 
-MakeJob = Callable[..., Job]
 _TAG = "PREMASK_TEST_TAG"
 
 
@@ -32,12 +32,15 @@ def job_file(values: dict[str, Any], tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def expected(make_job: MakeJob, tmp_path: Path) -> dict[str, bytes]:
+@pytest.fixture(scope="module")
+def expected(
+    corpus: Path, tokenizer_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, bytes]:
     """The bytes that an undisturbed build writes."""
-    job = make_job(unit_bytes=300, output=str(tmp_path / "expected"))
-    run_build(job)
-    return files_of(job.output)
+    out = tmp_path_factory.mktemp("expected") / "out"
+    values = {**job_values(corpus, tokenizer_file, out), "unit_bytes": 300}
+    run_build(Job.model_validate(values))
+    return files_of(out)
 
 
 def wait_for_units(out: Path, number: int, process: subprocess.Popen[str]) -> None:
@@ -107,14 +110,12 @@ def test_sigterm_ends_with_143(job_file: Path, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_line_and_a_rerun_completes(
-    values: dict[str, Any], tmp_path: Path, make_job: MakeJob
+    values: dict[str, Any], tmp_path: Path, built_set: Path
 ) -> None:
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(values))
-    job = make_job(output=str(tmp_path / "expected"))
-    run_build(job)
     limit = 5200  # between the smallest and the largest shard
-    sizes = [len(data) for name, data in files_of(job.output).items() if "shards/" in name]
+    sizes = [len(data) for name, data in files_of(built_set).items() if "shards/" in name]
     assert min(sizes) < limit < max(sizes)
     process = subprocess.run(
         [sys.executable, "-m", "premask.pipeline", "build", str(path), "--quiet"],
@@ -128,7 +129,7 @@ def test_a_full_disk_is_one_line_and_a_rerun_completes(
     assert process.stderr.count("\n") == 1
     assert shards_are_whole(tmp_path / "out")
     assert premask("build", str(path))[0] == 0
-    assert files_of(tmp_path / "out") == files_of(job.output)
+    assert files_of(tmp_path / "out") == files_of(built_set)
 
 
 @pytest.mark.slow
