@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 # A noncharacter of Unicode: `text_only` takes it out of a text, so no text reaches a name.
 _MARK = "\ufffe"
 _REPLACEMENT = "\ufffd"
@@ -19,6 +22,13 @@ _REPLACEMENT = "\ufffd"
 def text_only(text: str) -> str:
     """`text` without the one character that special names hold; same length, same offsets."""
     return text.replace(_MARK, _REPLACEMENT) if _MARK in text else text
+
+
+def text_only_column(texts: pa.LargeStringArray) -> pa.LargeStringArray:
+    """`text_only` of a column; the column itself where there is nothing to replace."""
+    if not pc.any(pc.match_substring(texts, _MARK)).as_py():
+        return texts
+    return pc.replace_substring(texts, _MARK, _REPLACEMENT)
 
 
 def encode_only_text(content: dict[str, Any], special_ids: set[int]) -> dict[str, Any]:

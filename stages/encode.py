@@ -1,0 +1,216 @@
+"""Encodes the documents of a unit: with the cache of pieces where it holds, else plainly.
+
+The cache is put to the proof in every unit: on the first documents that it encodes, and on one
+in `SAMPLE` after them, the tokenizer itself must give the same tokens. Where it does not, this
+worker never uses the cache again, ``cache_differences`` counts it, and the batch is encoded
+plainly. Where the unit has given out tokens of the cache before, it fails and can be run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from premask._errors import UnitError
+from premask.schemas.unit import Ledger
+from premask.stages.piece_cache import PieceCache
+from premask.stages.tokenizer import LoadedTokenizer
+from premask.stages.tokenizer_pieces import groups, pieces
+from premask.stages.tokenizer_words import word_starts_of
+
+# Shapes: D documents of a batch, T tokens of all of them.
+Int64 = npt.NDArray[np.int64]
+
+BLOCK_BYTES = 1 << 22
+LONGEST_BYTES = 1 << 24  # longer documents are encoded plainly, to bound memory
+FIRST_BYTES = 1 << 16
+SAMPLE = 257
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """The tokens of a batch, documents end to end; what was not asked for is empty or None."""
+
+    ids_T: npt.NDArray[np.uint32]
+    splits: Int64  # [D + 1]
+    starts_T: Int64
+    ends_T: Int64
+    words_T: npt.NDArray[np.bool_] | None
+
+
+def encode_plainly(
+    texts: list[str], tokenizer: LoadedTokenizer, *, with_offsets: bool
+) -> Tokens:
+    """The tokens as the tokenizer gives them, few encodings being alive at a time."""
+    with_words = tokenizer.word_starts.rule == "word_ids"
+    encode = tokenizer.encoder.encode_batch
+    if not with_offsets and not with_words:
+        encode = tokenizer.encoder.encode_batch_fast
+    ids, spans, words = [], [], []
+    lengths_D = np.zeros(len(texts), np.int64)
+    for group in groups(pieces(texts, cut=tokenizer.can_be_cut)):
+        encodings = encode([piece.text for piece in group], add_special_tokens=False)
+        ids_T, lengths = _flat_ids(encodings)
+        ids.append(ids_T)
+        np.add.at(lengths_D, [piece.document for piece in group], lengths)
+        if with_offsets:
+            shift_T = np.repeat([piece.start for piece in group], lengths)
+            spans.append(_offsets(encodings, len(ids_T)) + shift_T)
+        if with_words:
+            words.append(word_starts_of(encodings))
+    starts_T, ends_T = np.concatenate(spans, axis=1) if spans else np.zeros((2, 0), np.int64)
+    return Tokens(
+        ids_T=np.concatenate(ids),
+        splits=np.concatenate([[0], np.cumsum(lengths_D)]),
+        starts_T=starts_T,
+        ends_T=ends_T,
+        words_T=np.concatenate(words) if words else None,
+    )
+
+
+def _flat_ids(encodings: Sequence[Any]) -> tuple[npt.NDArray[np.uint32], list[int]]:
+    """Ids of all encodings end to end, and how many each has."""
+    ids = [encoding.ids for encoding in encodings]
+    lengths = [len(of_piece) for of_piece in ids]
+    return np.fromiter(chain.from_iterable(ids), np.uint32, sum(lengths)), lengths
+
+
+def _offsets(encodings: Sequence[Any], num_tokens: int) -> Int64:
+    """Starts and ends of all tokens, as code points of their pieces: ``[2, T]``."""
+    pairs = chain.from_iterable(encoding.offsets for encoding in encodings)
+    flat = np.fromiter(chain.from_iterable(pairs), np.int64, 2 * num_tokens)
+    return flat.reshape(-1, 2).T
+
+
+class UnitEncoder:
+    """Encodes the batches of one unit in turn."""
+
+    __slots__ = ("_cache", "_given", "_ledger", "_num_documents", "_proven", "_tokenizer")
+
+    def __init__(self, tokenizer: LoadedTokenizer, ledger: Ledger) -> None:
+        by_id = tokenizer.word_starts.rule != "word_ids"
+        self._cache = tokenizer.piece_cache if by_id else None
+        self._tokenizer = tokenizer
+        self._ledger = ledger
+        self._num_documents = 0  # of earlier batches
+        self._proven = False  # the cache gave what the tokenizer gives, once
+        self._given = False  # tokens of the cache have left this encoder
+
+    def encode(self, texts: pa.LargeStringArray, *, with_offsets: bool) -> Tokens:
+        """The tokens of a batch, all offsets in code points.
+
+        Raises:
+            UnitError: the cache gave other tokens than the tokenizer, after earlier batches.
+        """
+        cache = self._cache
+        tokens = None
+        if cache is not None and cache.usable:
+            tokens = self._encode_with(cache, texts, with_offsets=with_offsets)
+        if tokens is None:
+            tokens = encode_plainly(
+                texts.to_pylist(), self._tokenizer, with_offsets=with_offsets
+            )
+        self._num_documents += len(texts)
+        self._given = self._proven
+        return tokens
+
+    def _encode_with(
+        self, cache: PieceCache, texts: pa.LargeStringArray, *, with_offsets: bool
+    ) -> Tokens | None:
+        """The tokens through the cache; None where it gave others than the tokenizer."""
+        splits, data = _buffers(texts)
+        parts = []
+        for first, last in _blocks(splits):
+            block = splits[first : last + 1] - splits[first]
+            text = data[splits[first] : splits[last]]
+            tokens = None
+            if len(text) <= LONGEST_BYTES:
+                tokens = cache.encode(text, block, with_offsets=with_offsets)
+            if tokens is None:
+                strings = texts.slice(first, last - first).to_pylist()
+                plain = encode_plainly(strings, self._tokenizer, with_offsets=with_offsets)
+                parts.append(plain)
+                continue
+            parts.append(
+                Tokens(
+                    ids_T=tokens.ids_T,
+                    splits=np.concatenate([[0], np.cumsum(tokens.lengths_D)]),
+                    starts_T=tokens.starts_T,
+                    ends_T=tokens.ends_T,
+                    words_T=None,
+                )
+            )
+            if (wrong := self._difference(texts, parts[-1], first, block)) is not None:
+                self._refuse(cache, texts[wrong].as_py(), wrong)
+                return None
+            self._proven = True
+        return _joined(parts)
+
+    def _difference(
+        self, texts: pa.LargeStringArray, tokens: Tokens, first: int, block: Int64
+    ) -> int | None:
+        """The first document of those to be checked whose tokens are not the tokenizer's."""
+        number_D = self._num_documents + first + np.arange(len(block) - 1)
+        check_D = number_D % SAMPLE == 0
+        if not self._proven:
+            check_D |= block[:-1] < FIRST_BYTES
+        chosen = np.flatnonzero(check_D)
+        if not len(chosen):
+            return None
+        with_offsets = bool(len(tokens.starts_T))
+        strings = texts.take(pa.array(first + chosen)).to_pylist()
+        plain = encode_plainly(strings, self._tokenizer, with_offsets=with_offsets)
+        for i, document in enumerate(chosen):
+            a, b = tokens.splits[document], tokens.splits[document + 1]
+            c, d = plain.splits[i], plain.splits[i + 1]
+            pairs: list[tuple[Any, Any]] = [(tokens.ids_T, plain.ids_T)]
+            if with_offsets:
+                pairs += [(tokens.starts_T, plain.starts_T), (tokens.ends_T, plain.ends_T)]
+            if not all(np.array_equal(ours[a:b], theirs[c:d]) for ours, theirs in pairs):
+                return first + int(document)
+        return None
+
+    def _refuse(self, cache: PieceCache, text: str, document: int) -> None:
+        cache.usable = False
+        self._ledger.counters["cache_differences"] += 1
+        if self._given:
+            raise UnitError(
+                f"the cache of pieces and the tokenizer disagree on document "
+                f"{self._num_documents + document} of the unit, which begins {text[:80]!r}; "
+                "run the unit again, it will do without the cache, and please report the text",
+                location=self._ledger.unit,
+            )
+
+
+def _buffers(texts: pa.LargeStringArray) -> tuple[Int64, npt.NDArray[np.uint8]]:
+    """Where documents begin and end in the bytes of a column, and those bytes, not copied."""
+    _, offsets, data = texts.buffers()
+    splits = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return splits, np.frombuffer(data or b"", np.uint8)
+
+
+def _blocks(splits: Int64) -> Iterator[tuple[int, int]]:
+    """Ranges of documents of about `BLOCK_BYTES`; a longer document is one alone."""
+    first, count = 0, len(splits) - 1
+    while first < count:
+        last = int(np.searchsorted(splits, splits[first] + BLOCK_BYTES, side="right")) - 1
+        last = min(max(last, first + 1), count)
+        yield first, last
+        first = last
+
+
+def _joined(parts: Sequence[Tokens]) -> Tokens:
+    """Tokens of blocks, one after the other."""
+    lengths = [np.diff(part.splits) for part in parts]
+    return Tokens(
+        ids_T=np.concatenate([part.ids_T for part in parts]),
+        splits=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]),
+        starts_T=np.concatenate([part.starts_T for part in parts]),
+        ends_T=np.concatenate([part.ends_T for part in parts]),
+        words_T=None,
+    )

@@ -1,0 +1,132 @@
+"""Where a tokenizer provably cuts, seen in the raw bytes of a text.
+
+A text is taken apart before bytes at which no token, no normalisation and no pattern of the
+tokenizer can reach across, whatever stands farther left or right. Then the tokens of the text
+are those of its parts, end to end. White space stands at the head of the part that follows it,
+so the parts lie in the text without gaps. Which pairs of neighbouring bytes are such places:
+
+``bert``
+    White space after anything else; ASCII punctuation against ASCII letters and digits. BERT
+    isolates each of these characters, and its normaliser leaves them alone.
+``byte_level``
+    White space after anything else; ASCII letters, digits and punctuation against each other,
+    but for an apostrophe before a letter (``'s``). In the pattern of GPT-2 no match holds two
+    of these, and none looks back or, at such a place, ahead. Runs of white space stay whole.
+``white_space``
+    White space after printable ASCII: SentencePiece models that look at one word at a time.
+
+Everything else, all of Chinese for one, is never cut. About 5 ns per byte, in NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Family = Literal["bert", "byte_level", "white_space"]
+Flags = npt.NDArray[np.bool_]
+Uint8 = npt.NDArray[np.uint8]
+
+# Begins the names of special tokens in an encoder, see `tokenizer_text`: no text holds it.
+_MARK = "\ufffe"
+
+
+class _Kind(IntEnum):
+    """What a byte is for a border."""
+
+    SPACE = 0
+    LETTER = 1
+    DIGIT = 2
+    MARK = 3  # ASCII punctuation and symbols
+    APOSTROPHE = 4
+    CONTROL = 5
+    HIGH = 6  # part of a character beyond ASCII
+
+
+def _kind(code: int) -> _Kind:
+    character = chr(code)
+    if code >= 0x80:
+        return _Kind.HIGH
+    if character in " \t\n\r":
+        return _Kind.SPACE
+    if code < 0x20 or code == 0x7F:
+        return _Kind.CONTROL
+    if character.isalpha():
+        return _Kind.LETTER
+    if character.isdigit():
+        return _Kind.DIGIT
+    return _Kind.APOSTROPHE if character == "'" else _Kind.MARK
+
+
+def _is_border(family: Family, left: _Kind, right: _Kind) -> bool:
+    words, marks = (_Kind.LETTER, _Kind.DIGIT), (_Kind.MARK, _Kind.APOSTROPHE)
+    if right == _Kind.SPACE:
+        printable = left in words or left in marks
+        if family == "bert":
+            return left != _Kind.SPACE
+        # After a character beyond ASCII, `_leave_out_wide_space` looks closer.
+        return printable or (family == "byte_level" and left == _Kind.HIGH)
+    if family == "white_space":
+        return False
+    if family == "byte_level" and (left, right) == (_Kind.APOSTROPHE, _Kind.LETTER):
+        return False
+    if left in words and right in words:
+        return family == "byte_level" and left != right
+    return (left in words and right in marks) or (left in marks and right in words)
+
+
+_KIND = np.array([_kind(code) for code in range(256)], np.uint8)
+_FAMILIES: tuple[Family, ...] = ("bert", "byte_level", "white_space")
+_PAIRS = {
+    family: np.array([[_is_border(family, left, right) for right in _Kind] for left in _Kind])
+    for family in _FAMILIES
+}
+
+
+def find_borders(text: Uint8, family: Family) -> Flags:
+    """Whether `text` (UTF-8) may be cut before each byte and at its end: bool ``[len + 1]``."""
+    kinds = _KIND[text]
+    borders = np.zeros(len(text) + 1, np.bool_)
+    np.take(_PAIRS[family], kinds[:-1] * np.uint8(len(_Kind)) + kinds[1:], out=borders[1:-1])
+    if family == "byte_level":
+        _leave_out_wide_space(text, borders)
+    return borders
+
+
+def _leave_out_wide_space(text: Uint8, borders: Flags) -> None:
+    """Unsets borders after what may be white space beyond ASCII.
+
+    All of it is written as C2 and one byte, or as E1, E2 or E3 and two bytes.
+    """
+    high = np.flatnonzero(borders[1:-1] & (text[:-1] >= 0x80)) + 1
+    two, three = text[np.maximum(high - 2, 0)], text[np.maximum(high - 3, 0)]
+    borders[high[(two == 0xC2) | (three >= 0xE1) & (three <= 0xE3)]] = False
+
+
+def family_of(content: Mapping[str, Any]) -> Family | None:
+    """The family of an encoder's tokenizer.json; None where nothing is certain.
+
+    Added tokens that a text can hold, dropout, prefixes that depend on the place in the text
+    and every normaliser or pre-tokenizer not known here leave nothing certain.
+    """
+    if any(not token["content"].startswith(_MARK) for token in content["added_tokens"]):
+        return None
+    model = content["model"]
+    normalizer, cutter = content["normalizer"] or {}, content["pre_tokenizer"] or {}
+    if model.get("dropout") or model["type"] not in ("WordPiece", "BPE", "Unigram"):
+        return None
+    if cutter.get("type") == "BertPreTokenizer":
+        known = normalizer.get("type") == "BertNormalizer" and normalizer["clean_text"]
+        return "bert" if known else None
+    if cutter.get("type") == "ByteLevel":
+        local = cutter["use_regex"] and not cutter["add_prefix_space"]
+        return "byte_level" if local and normalizer.get("type") in (None, "NFC") else None
+    steps = cutter.get("pretokenizers", [])
+    if [step["type"] for step in steps] == ["WhitespaceSplit", "Metaspace"]:
+        known = normalizer.get("type") in (None, "Precompiled")
+        return "white_space" if known and steps[1]["prepend_scheme"] == "always" else None
+    return None

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from premask._errors import UnitError
+from premask.schemas.unit import Ledger
+from premask.stages.encode import UnitEncoder, encode_plainly
+from premask.stages.piece_borders import Family, family_of
+from premask.stages.piece_cache import PieceCache
+from premask.stages.tokenizer import LoadedTokenizer
+from premask.stages.tokenizer_text import text_only, text_only_column
+
+from tests.stages.vocabularies import REAL, real, tiny_bert
+
+Load = Callable[[str], LoadedTokenizer]
+CACHED = tuple(name for name in REAL if name != "neox")
+TRICKY = (
+    "it's 'tis I'M x's1 rock'n'roll 's 't ' s ''s .'s a.'s 9's don't-- ''",
+    "a  b \n\n c\t\td \r\n e\u00a0f \u2003 g \u3000h\u0085 i\u2028 j \x0b k\x0c l\x1c m \x1f n",
+    "e\u0301 \u0301x a\u0308, ,\u0301b \u0600 x \u200d y\u200b z \ufeff q \u00ad r",
+    "[MASK] </s> <mask> <extra_id_0> <|endoftext|> [UNK] ##s \ufffe5 \ufffd",
+    "ΑΣ ΟΔΟΣ. ß İstanbul ﬁne ① ½ x² 10km 3.14 1,000 B2B\x00C\x7fD",
+    "中文 字 한국어 텍스트 これはペン Việt Nam 👩\u200d👩\u200d👧 👍🏽 é,è;a",
+    " leading and trailing  ",
+    "\u037e; \u1fef` \u212ax `` '' …",
+    "x" * 101 + " " + "y" * 100 + "z" * 99,
+    "",
+    " ",
+)
+
+
+@pytest.fixture(scope="module")
+def load(shared_small: Path) -> Load:
+    return cache(lambda name: real(shared_small, name))
+
+
+@pytest.fixture(scope="module")
+def documents(shared_small: Path) -> list[str]:
+    """Articles of several languages, hostile strings and a few of our own."""
+    texts = list(TRICKY)
+    for file in sorted((shared_small / "wiki/extracted").rglob("*.gz")):
+        data = gzip.decompress(file.read_bytes()).decode()
+        texts += [text for text in data.split("</doc>\n") if text.strip()][:12]
+    for folder in ("blns", "unicode", "tokenizer", "utf8"):
+        for file in sorted((shared_small / "hostile" / folder).iterdir()):
+            content = file.read_bytes()
+            text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode(
+                errors="replace"
+            )
+            texts += [text, *text.split("\n")[:200]]
+    return [text[:8000] for text in texts]
+
+
+def with_cache(loaded: LoadedTokenizer, **limits: float) -> LoadedTokenizer:
+    family = family_of(json.loads(loaded.encoder.to_str()))
+    assert family is not None
+    limits = {"plain_share": 1.0} | limits
+    return replace(loaded, piece_cache=PieceCache(loaded.encoder, family, **limits))  # type: ignore[arg-type]
+
+
+def through_cache(texts: list[str], loaded: LoadedTokenizer) -> list[tuple[list[int], ...]]:
+    """Ids, starts and ends of each document, as the cache itself gives them."""
+    assert loaded.piece_cache is not None
+    raw = [text_only(text).encode() for text in texts]
+    splits = np.cumsum([0, *map(len, raw)])
+    data = np.frombuffer(b"".join(raw), np.uint8)
+    tokens = loaded.piece_cache.encode(data, splits, with_offsets=True)
+    assert tokens is not None
+    ends = np.cumsum(tokens.lengths_D)[:-1]
+    columns = (tokens.ids_T, tokens.starts_T, tokens.ends_T)
+    return list(zip(*([a.tolist() for a in np.split(c, ends)] for c in columns), strict=True))
+
+
+def plainly(texts: list[str], loaded: LoadedTokenizer) -> list[tuple[list[int], ...]]:
+    encodings = loaded.encoder.encode_batch(
+        list(map(text_only, texts)), add_special_tokens=False
+    )
+    return [(e.ids, [a for a, _ in e.offsets], [b for _, b in e.offsets]) for e in encodings]
+
+
+def column(texts: list[str]) -> pa.LargeStringArray:
+    return text_only_column(pa.array(texts, pa.large_string()))
+
+
+@pytest.mark.parametrize("name", CACHED)
+def test_real_texts_have_the_ids_and_offsets_of_the_tokenizer(
+    load: Load, documents: list[str], name: str
+) -> None:
+    loaded = with_cache(load(name))
+    for first in range(0, len(documents), 150):
+        texts = documents[first : first + 150]
+        for text, ours, plain in zip(
+            texts, through_cache(texts, loaded), plainly(texts, loaded), strict=True
+        ):
+            assert ours == plain, text[:200]
+
+
+_alphabet = st.one_of(
+    st.sampled_from(
+        " \n\t\r'sStTdDreEmMlL.,-1a9Zé\u0301\u00a0\u3000\u2009\u0600中ß\x00\x0b\x1c"
+    ),
+    st.characters(exclude_categories=["Cs"]),
+)
+
+
+@pytest.mark.parametrize("name", ["bert", "bert-cased", "gpt2", "t5"])
+@settings(max_examples=60, deadline=None)
+@given(texts=st.lists(st.text(_alphabet, max_size=40), min_size=1, max_size=20))
+def test_any_text_has_the_ids_and_offsets_of_the_tokenizer(
+    load: Load, name: str, texts: list[str]
+) -> None:
+    loaded = with_cache(load(name))
+    assert through_cache(texts, loaded) == plainly(texts, loaded)
+
+
+@pytest.mark.parametrize("limits", [{"max_pieces": 1}, {"max_pieces": 50}, {"max_bytes": 100}])
+def test_a_tiny_cache_gives_the_same(tmp_path: Path, limits: dict[str, float]) -> None:
+    loaded = with_cache(tiny_bert(tmp_path), **limits)
+    for number in range(20):
+        texts = [f"the cat {number} sat on mat{i}, dogs!" for i in range(number, number + 3)]
+        assert through_cache(texts, loaded) == plainly(texts, loaded)
+    assert loaded.piece_cache is not None
+    assert len(loaded.piece_cache) <= 50
+
+
+def test_a_piece_is_encoded_once(tmp_path: Path) -> None:
+    loaded = with_cache(tiny_bert(tmp_path))
+    through_cache(["the cat sat on the cat the cat"], loaded)
+    assert loaded.piece_cache is not None
+    assert len(loaded.piece_cache) == 5  # the first "the" has no blank before it
+    through_cache(["the sat on cat"], loaded)
+    assert len(loaded.piece_cache) == 5
+
+
+def test_new_text_is_left_to_the_tokenizer(tmp_path: Path) -> None:
+    loaded = with_cache(tiny_bert(tmp_path), plain_share=0.5)
+    assert loaded.piece_cache is not None
+    text = np.frombuffer(b"the cat sat", np.uint8)
+    assert loaded.piece_cache.encode(text, np.array([0, 11]), with_offsets=False) is None
+    assert len(loaded.piece_cache) == 0
+
+
+def test_a_slice_of_a_column_is_encoded_as_its_own(tmp_path: Path) -> None:
+    loaded = with_cache(tiny_bert(tmp_path))
+    texts = ["dog", "the cat", "", "cats \ufffe5 ran", "mat"]
+    ours = UnitEncoder(loaded, Ledger(unit="u:0")).encode(
+        column(texts).slice(1, 3), with_offsets=True
+    )
+    plain = encode_plainly(list(map(text_only, texts[1:4])), loaded, with_offsets=True)
+    assert ours.ids_T.tolist() == plain.ids_T.tolist()
+    assert ours.splits.tolist() == plain.splits.tolist()
+    assert ours.starts_T.tolist() == plain.starts_T.tolist()
+
+
+def wrong(loaded: LoadedTokenizer, family: Family) -> LoadedTokenizer:
+    """A tokenizer with a cache that cuts where it must not."""
+    return replace(loaded, piece_cache=PieceCache(loaded.encoder, family, plain_share=1.0))
+
+
+def test_a_cache_that_errs_at_once_is_not_used(load: Load) -> None:
+    loaded, ledger = wrong(load("gpt2"), "bert"), Ledger(unit="u:0")
+    texts = ["It's what he's said"] * 3
+    ours = UnitEncoder(loaded, ledger).encode(column(texts), with_offsets=False)
+    plain = encode_plainly(texts, loaded, with_offsets=False)
+    assert ours.ids_T.tolist() == plain.ids_T.tolist()
+    assert ledger.counters["cache_differences"] == 1
+    assert loaded.piece_cache is not None
+    assert not loaded.piece_cache.usable
+
+
+def test_a_cache_that_errs_later_fails_the_unit_and_names_the_text(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("premask.stages.encode.SAMPLE", 2)
+    loaded = wrong(load("gpt2"), "bert")
+    encoder = UnitEncoder(loaded, Ledger(unit="u:0"))
+    encoder.encode(column(["The cat sat.", "So it did."]), with_offsets=False)
+    with pytest.raises(UnitError, match="document 2 of the unit, which begins \"It's"):
+        encoder.encode(column(["It's what he's said"]), with_offsets=False)
+    again = UnitEncoder(loaded, Ledger(unit="u:0")).encode(
+        column(["It's what he's said"]), with_offsets=False
+    )
+    assert again.ids_T.tolist() == load("gpt2").encoder.encode("It's what he's said").ids
+
+
+def test_added_tokens_that_text_can_hold_forbid_the_cache(load: Load) -> None:
+    assert load("neox").piece_cache is None
+    assert load("gpt2").piece_cache is not None
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("pre_tokenizer", {"type": "WhitespaceSplit"}),
+        ("pre_tokenizer", None),
+        ("normalizer", {"type": "Lowercase"}),
+    ],
+)
+def test_unknown_steps_forbid_the_cache(tmp_path: Path, part: str, value: object) -> None:
+    content = json.loads(tiny_bert(tmp_path).encoder.to_str())
+    assert family_of(content) == "bert"
+    assert family_of(content | {part: value}) is None
