@@ -70,6 +70,14 @@ class Choice(NamedTuple):
     fallback: int
 
 
+class Anchors(NamedTuple):
+    """Span lengths of `premask.masking.mask_spans` (31-bit thresholds), and their borders."""
+
+    thresholds: np.ndarray
+    border_bits: int
+    whole_words: bool
+
+
 class Spans(NamedTuple):
     """`premask.masking.objectives.span_corruption` as numbers; `end_id` -1: none is added.
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from premask._format import Boundary
 from premask.kernels import _laws
 from premask.kernels._rows import Batch, Flat
 from premask.masking._operation import Binding
+from premask.masking.mask_units import MASK_UNITS
 from premask.masking.objectives._composition import SpanNoise
 from premask.masking.objectives._sentinels import make_pair
 from premask.masking.objectives.span_corruption import noise_law
 from premask.masking.policy import Policy
+from premask.masking.span_lengths import length_shares, length_thresholds
 
 # (rows, width, type of the outputs) -> named arrays [B, ...]
 Run = Callable[[Flat, int, np.dtype], dict[str, np.ndarray]]
@@ -55,6 +58,33 @@ def _mask_units(parameters: Mapping[str, Any], binding: Binding, word: int) -> P
         return batch._asdict()
 
     return Program(track=_laws.track_of_weights(parameters, binding), run=run)
+
+
+def _mask_spans(parameters: Mapping[str, Any], binding: Binding, word: int) -> Program | None:
+    within = parameters["within"]
+    defaults = {name: item.default for name, item in MASK_UNITS.parameters.items()}
+    law = _laws.choice({**defaults, "units": "word", "within": within}, binding)
+    if law is None:
+        return None
+    borders = Boundary.DOCUMENT_START
+    if within == "sentence":
+        borders |= Boundary.SENTENCE_START
+    anchors = _laws.Anchors(
+        thresholds=np.array(length_thresholds(length_shares(parameters)), np.int32),
+        border_bits=int(borders),
+        whole_words=parameters["overflow"] == "word",
+    )
+    limits = _laws.budgets(parameters, binding)
+    corrupt = _laws.corruption(parameters, binding)
+
+    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
+        from premask.kernels._mask_spans import mask_spans
+
+        batch = _empty(rows, width, dtype)
+        mask_spans(rows, word, limits, law, anchors, corrupt, batch)
+        return batch._asdict()
+
+    return Program(track=None, run=run)
 
 
 def _clm(parameters: Mapping[str, Any], binding: Binding, word: int) -> Program:
@@ -120,6 +150,7 @@ def _empty(rows: Flat, width: int, dtype: np.dtype) -> Batch:
 
 COVERED: Mapping[str, Callable[[Mapping[str, Any], Binding, int], Program | None]] = {
     "mask_units": _mask_units,
+    "mask_spans": _mask_spans,
     "clm": _clm,
     "span_corruption": _span_corruption,
 }

@@ -1,0 +1,182 @@
+"""The kernel of ``mask_spans``: SpanBERT's spans, row by row.
+
+Anchors are tried in the order of their keys, of which as many are sorted as are looked at; see
+`premask.masking.cover.cover_by_anchors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from premask._format import Boundary
+from premask.kernels._choose import budget_of, find_units, mark_text
+from premask.kernels._compile import SOURCES, Integer, compiled, kernel
+from premask.kernels._laws import Anchors, Budgets, Choice, Corruption
+from premask.kernels._race import BUCKETS, smallest_keys
+from premask.kernels._random import fill_words, row_key, word_of
+from premask.kernels._rows import Batch, Flat
+from premask.kernels._substitute import share_decisions, write_row
+from premask.masking.threefry import LENGTHS, SELECT
+
+_SPECIAL = np.uint8(Boundary.SPECIAL)
+
+Kernel = Callable[[Flat, int, Budgets, Choice, Anchors, Corruption, Batch], None]
+
+
+@compiled
+def _list_anchors(
+    law: Choice,
+    num_units: Integer,
+    words: np.ndarray,
+    firsts: np.ndarray,
+    lasts: np.ndarray,
+    unit_of: np.ndarray,
+    keys: np.ndarray,
+) -> Integer:
+    """The key of every text token and the word that it lies in; their number."""
+    found: Integer = 0
+    upper = np.int32(-1 << law.bits)
+    for unit in range(num_units):
+        for place in range(firsts[unit], lasts[unit] + 1):
+            unit_of[place] = unit
+            keys[found] = np.int32((words[place] & upper) | np.int32(place))
+            found += 1
+    return found
+
+
+@compiled
+def _last_word(
+    law: Anchors,
+    high: Integer,
+    low: Integer,
+    unit: Integer,
+    num_units: Integer,
+    bounds: np.ndarray,
+    firsts: np.ndarray,
+) -> Integer:
+    """The last word of the span that `unit` opens; a span ends with its segment."""
+    number, last = word_of(high, low, unit, LENGTHS)[0], unit
+    for level in law.thresholds:
+        if number <= level or last + 1 >= num_units:
+            break
+        first = firsts[last + 1]
+        if (bounds[first - 1] & _SPECIAL) != 0 or (bounds[first] & law.border_bits) != 0:
+            break
+        last += 1
+    return last
+
+
+@compiled
+def _cut_span(
+    law: Anchors,
+    budget: Integer,
+    left: Integer,
+    unit: Integer,
+    last: Integer,
+    firsts: np.ndarray,
+    lasts: np.ndarray,
+    chosen: np.ndarray,
+) -> None:
+    """Of the span that exceeds the budget: its first tokens, or the whole words of them."""
+    begin, until = firsts[unit], firsts[unit]
+    room = left
+    while room > 0:
+        room -= 1 - np.int64(chosen[until])
+        until += 1
+    if law.whole_words and not (left == budget and lasts[unit] >= until):
+        while last >= unit and lasts[last] >= until:
+            last -= 1
+        until = lasts[last] + 1 if last >= unit else begin
+    for place in range(begin, until):
+        chosen[place] = 1
+
+
+@compiled
+def _cover(
+    law: Choice,
+    anchors: Anchors,
+    high: Integer,
+    low: Integer,
+    budget: Integer,
+    num_anchors: Integer,
+    num_units: Integer,
+    bounds: np.ndarray,
+    firsts: np.ndarray,
+    lasts: np.ndarray,
+    unit_of: np.ndarray,
+    keys: np.ndarray,
+    counts: np.ndarray,
+    order: np.ndarray,
+    chosen: np.ndarray,
+) -> None:
+    left: Integer = budget
+    turn, known, guess = 0, 0, budget // 2 + 4
+    while left > 0 and turn < num_anchors:
+        if turn == known:
+            guess = max(guess, known)
+            known = smallest_keys(keys, num_anchors, guess, counts, order)
+            guess *= 2
+        place = order[turn] & ((1 << law.bits) - 1)
+        turn += 1
+        if chosen[place]:
+            continue
+        unit = unit_of[place]
+        last = _last_word(anchors, high, low, unit, num_units, bounds, firsts)
+        size: Integer = np.int64(0)
+        for inside in range(firsts[unit], lasts[last] + 1):
+            size += 1 - np.int64(chosen[inside])
+        if size > left:
+            _cut_span(anchors, budget, left, unit, last, firsts, lasts, chosen)
+            return
+        for inside in range(firsts[unit], lasts[last] + 1):
+            chosen[inside] = 1
+        left -= size
+
+
+def _make(sources: str) -> Kernel:
+    @kernel
+    def mask_spans(
+        rows: Flat,
+        word: int,
+        limits: Budgets,
+        law: Choice,
+        anchors: Anchors,
+        corrupt: Corruption,
+        batch: Batch,
+    ) -> None:
+        _ = sources
+        width = batch.input_ids.shape[1]
+        eight = (width + 15) & ~7
+        numbers, flags = np.empty((8, width + 8), np.int32), np.empty((4, eight), np.uint8)
+        first, second, keys, order = numbers[0], numbers[1], numbers[2], numbers[3]
+        unit_of, decisions, firsts, lasts = numbers[4], numbers[5], numbers[6], numbers[7]
+        text, chosen, opens, marks = flags[0], flags[1], flags[2], flags[3]
+        spares = marks, flags.view(np.uint64)[3], order
+        counts = np.empty(BUCKETS, np.int32)
+        for row in range(len(rows.lengths)):
+            start, count = rows.starts[row], rows.lengths[row]
+            tokens = rows.input_ids[start : start + count]
+            bounds = rows.boundaries[start : start + count]
+            high, low = row_key(rows.seeds[row], word, rows.epochs[row])
+            fill_words(high, low, SELECT, count, first, second)
+            num_text = mark_text(bounds, text)
+            units = find_units(law, bounds, text, opens, firsts, lasts)
+            for place in range(count):
+                chosen[place] = 0
+            found = _list_anchors(law, units, first, firsts, lasts, unit_of, keys)
+            counted = count if limits.count_special else num_text
+            budget = min(budget_of(limits, high, low, counted), num_text)
+            table = bounds, firsts, lasts, unit_of, keys, counts, order, chosen
+            _cover(law, anchors, high, low, budget, found, units, *table)
+            deciding = second
+            if corrupt.coherence > 0:
+                share_decisions(corrupt, count, chosen, opens, second, decisions)
+                deciding = decisions
+            outputs = batch.input_ids[row], batch.attention_mask[row], batch.labels[row]
+            write_row(corrupt, high, low, tokens, chosen, second, deciding, *spares, *outputs)
+
+    return mask_spans
+
+
+mask_spans = _make(SOURCES)
