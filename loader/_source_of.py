@@ -116,3 +116,14 @@ def make_spans(
         multiple=longest if pad_to == "max" else pad_to or 1,
         lengths_at=source.lengths_at,
     )
+
+
+def needs_step(policy: Policy | None, max_tokens: int | None) -> bool:
+    """Whether masks depend on the step of the run, which then has to be known."""
+    by_step = policy is not None and policy.depends_on_step
+    if by_step and max_tokens is not None:
+        raise RequestError(
+            "the policy depends on the step of the run, and batches by max_tokens have no "
+            "fixed number of steps; leave max_tokens out, or use epochs instead of steps"
+        )
+    return by_step
