@@ -19,6 +19,7 @@ COUNTS_FILE = "counts.arrow"
 IDF_FILE = "idf.arrow"
 COLLOCATIONS_FILE = "collocations.arrow"
 REJECTED_FILE = "rejected.jsonl"
+DOCUMENTS_FILE = "documents.arrow"
 SHARDS_DIRECTORY = "shards"
 
 INPUT_IDS = "input_ids"

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from premask._errors import FormatError
 from premask._files import Files
+from premask._format import DOCUMENTS_FILE
 from premask.manifest import Manifest
 
 
@@ -22,6 +23,8 @@ def read_tables(files: Files, manifest: Manifest) -> dict[str, np.ndarray]:
     """
     arrays: dict[str, np.ndarray] = {}
     for name, entry in manifest.tables.items():
+        if entry["file"] == DOCUMENTS_FILE:
+            continue  # one record per document, for lineage; no mask depends on it
         location = f"{files.location}/{entry['file']}"
         data = files.read(entry["file"])
         if hashlib.sha256(data).hexdigest() != entry["sha256"]:

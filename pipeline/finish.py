@@ -16,6 +16,7 @@ import pyarrow as pa
 import yaml
 from premask._format import (
     COUNTS_FILE,
+    DOCUMENTS_FILE,
     JOB_FILE,
     MANIFEST_FILE,
     REJECTED_FILE,
@@ -24,9 +25,10 @@ from premask._format import (
 from premask.manifest import Manifest, ShardEntry
 from premask.masking._rows import Vocabulary
 from premask.pipeline.fingerprint import bytes_sha256
-from premask.pipeline.journal import UnitRecord, counts_name, rejected_name
+from premask.pipeline.journal import UnitRecord, counts_name, documents_name, rejected_name
 from premask.pipeline.output import JOURNAL, Output
 from premask.stages.count import Counts, merge_counts
+from premask.stages.places import PLACES, write_places
 from premask.stages.weights import weight_tables
 from premask.stages.write import dataset_info, dataset_state
 
@@ -59,7 +61,18 @@ def write_tables(
             if record.documents_rejected:
                 file.write(output.read(rejected_name(record.index)))
     output.write(TOKENIZER_FILE, tokenizer)
+    tables[PLACES] = _write_documents(output, records)
     return tables
+
+
+def _write_documents(output: Output, records: Sequence[UnitRecord]) -> dict[str, Any]:
+    parts = (
+        output.read(documents_name(record.index))
+        for record in records
+        if record.documents_read > record.documents_rejected
+    )
+    with output.writing(DOCUMENTS_FILE) as path:
+        return {"file": DOCUMENTS_FILE, "sha256": write_places(path, parts)}
 
 
 def write_table(output: Output, file: str, data: bytes) -> dict[str, Any]:

@@ -234,7 +234,7 @@ def _finish(
     made_from = Output.at(source.location)
     names = [TOKENIZER_FILE, *(entry["file"] for entry in source.manifest.tables.values())]
     for name in names:
-        output.write(name, made_from.read(name))
+        output.write(name, made_from.mapped(name))
     finish.write_job(output, header.job)
     schema = static_schema(policy, source.vocabulary.size)
     totals = finish.totals(records)

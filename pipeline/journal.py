@@ -3,7 +3,8 @@
 ::
 
     journal/plan.json            the header: job, inputs, number of units
-    journal/00007.rejected.jsonl, 00007.counts.arrow, 00007.json    one unit, in this order
+    journal/00007.rejected.jsonl, 00007.counts.arrow, 00007.documents.arrow, 00007.json
+                                 one unit, in this order
     journal/tmp/                 files being written
 
 A unit is complete when its ``.json`` is there, carries the header's fingerprint, and its shard
@@ -120,6 +121,10 @@ def record_name(index: int) -> str:
 
 def counts_name(index: int) -> str:
     return f"{JOURNAL}/{index:05d}.counts.arrow"
+
+
+def documents_name(index: int) -> str:
+    return f"{JOURNAL}/{index:05d}.documents.arrow"
 
 
 def rejected_name(index: int) -> str:

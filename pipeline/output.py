@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+import pyarrow as pa
 from premask._errors import FormatError
 
 JOURNAL = "journal"
@@ -74,10 +75,10 @@ class Output:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes | pa.Buffer) -> None:
         """Writes a small file in one step."""
         with self.writing(name) as path:
-            path.write_bytes(data)
+            path.write_bytes(memoryview(data))
 
     def read(self, name: str) -> bytes:
         """The content of a file.
@@ -91,6 +92,17 @@ class Output:
             return cast(bytes, self._filesystem().cat_file(self._inner(name)))
         except FileNotFoundError as error:
             raise FormatError("the file is missing", location=self.path(name)) from error
+
+    def mapped(self, name: str) -> pa.Buffer:
+        """The content of a file, which a local one lends from its mapping.
+
+        Raises:
+            FormatError: there is no such file.
+        """
+        if self.is_local and Path(self.path(name)).is_file():
+            with pa.memory_map(self.path(name)) as file:
+                return file.read_buffer()
+        return pa.py_buffer(self.read(name))
 
     def size(self, name: str) -> int:
         """Bytes of a file; -1 where there is none."""

@@ -15,6 +15,7 @@ from premask._errors import RequestError, UnitError
 from premask._format import (
     COLLOCATIONS_FILE,
     COUNTS_FILE,
+    DOCUMENTS_FILE,
     IDF_FILE,
     JOB_FILE,
     MANIFEST_FILE,
@@ -46,6 +47,7 @@ _OWN_NAMES = (
     IDF_FILE,
     COLLOCATIONS_FILE,
     REJECTED_FILE,
+    DOCUMENTS_FILE,
     SHARDS_DIRECTORY,
     STATIC_DIRECTORY,
 )

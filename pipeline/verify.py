@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +29,7 @@ from premask.pipeline.finish import plain_type
 from premask.pipeline.output import Output
 from premask.pipeline.session import read_manifest
 from premask.stages.count import Counts, Int64, count_tokens
+from premask.stages.places import PLACES
 
 
 def verify(path: str) -> tuple[Manifest, list[str]]:
@@ -59,7 +59,7 @@ def _check_shard(
     output: Output, entry: ShardEntry, manifest: Manifest, recount_V: Int64
 ) -> Iterator[str]:
     try:
-        data = _load(output, entry.file)
+        data = output.mapped(entry.file)
     except FormatError:
         yield "the shard is missing"
         return
@@ -73,13 +73,6 @@ def _check_shard(
         yield from _check_rows(data, entry, manifest, recount_V)
     except (pa.ArrowException, OSError, ValueError) as error:
         yield f"not a readable Arrow stream: {error}"
-
-
-def _load(output: Output, name: str) -> pa.Buffer:
-    if output.is_local and Path(output.path(name)).is_file():
-        with pa.memory_map(output.path(name)) as file:
-            return file.read_buffer()
-    return pa.py_buffer(output.read(name))
 
 
 def _check_rows(
@@ -146,13 +139,18 @@ def _check_tables(output: Output, manifest: Manifest, recount_V: Int64 | None) -
     for name, entry in manifest.tables.items():
         location = output.path(entry["file"])
         try:
-            data = output.read(entry["file"])
-            if bytes_sha256(data) != entry["sha256"]:
+            data = output.mapped(entry["file"])
+            if hashlib.sha256(data).hexdigest() != entry["sha256"]:
                 yield f"the SHA-256 checksum is not the manifest's - at {location}"
             elif name == "counts" and manifest.mode == "dynamic" and recount_V is not None:
-                counts = Counts.from_bytes(data, location=location)
+                counts = Counts.from_bytes(data.to_pybytes(), location=location)
                 if not np.array_equal(counts.counts_V, recount_V):
                     yield f"the counts are not those of the shards - at {location}"
+            elif name == PLACES and manifest.mode == "dynamic":
+                kept = manifest.totals.get("documents_kept")
+                found = sum(batch.num_rows for batch in pa.ipc.open_stream(data))
+                if found != kept:
+                    yield f"{found} documents; the manifest says {kept} kept - at {location}"
         except FormatError as error:
             yield str(error)
 

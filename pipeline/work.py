@@ -20,6 +20,7 @@ from premask.pipeline.journal import (
     PLAN,
     UnitRecord,
     counts_name,
+    documents_name,
     record_name,
     rejected_name,
 )
@@ -27,6 +28,7 @@ from premask.pipeline.output import Output
 from premask.schemas.job import Job
 from premask.schemas.unit import Unit
 from premask.stages.chain import UnitProgress, UnitResult, Workbench, run_unit
+from premask.stages.places import places_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,10 @@ def write_record(output: Output, record: UnitRecord, result: UnitResult) -> None
     if data:
         output.write(rejected_name(record.index), data)
     output.write(counts_name(record.index), result.counts.to_bytes())
+    if result.ledger.places:
+        output.write(
+            documents_name(record.index), places_bytes(result.ledger.unit, result.ledger.places)
+        )
     output.write(record_name(record.index), record.to_bytes())
 
 

@@ -47,6 +47,8 @@ class Ledger:
         unit: the unit's stable name, ``name:start``.
         documents_read: documents met by the reader, bad ones included.
         rejected: one plain record per rejected document, as in ``rejected.jsonl``.
+        places: document id, position and seed of the row in which it begins, for every
+            document kept, in the order of the unit.
         counters: what was passed over on purpose or repaired, by name (``redirects``,
             ``replaced_bytes``, ``snapped_spans``, ...).
         share_read: how much of the unit has been read, 0 to 1, for progress alone; stays 0
@@ -56,6 +58,7 @@ class Ledger:
     unit: str
     documents_read: int = 0
     rejected: list[dict[str, Any]] = field(default_factory=list)
+    places: list[tuple[str, int, int]] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     share_read: float = field(default=0.0, compare=False)
 

@@ -137,7 +137,7 @@ class _Arranger:
             if end == size and is_last and end - start < self.layout.rows.min_length:
                 self._drop(stream, start, stop, new_from=start)
                 return cuts, end
-            cuts.append(self._cut(start, stop))
+            cuts.append(self._cut(stream, start, stop))
             start = end
 
     def cut_documents(self, stream: TokenStream, *, is_last: bool) -> tuple[list[Cut], int]:
@@ -153,7 +153,7 @@ class _Arranger:
                 if end - begin < rows.min_length:
                     self._drop(stream, begin, end, new_from=seen)
                 else:
-                    cuts.append(self._cut(begin, end))
+                    cuts.append(self._cut(stream, begin, end))
                 if end == stop:
                     break
                 begin, seen = end - rows.stride, end
@@ -168,8 +168,12 @@ class _Arranger:
             short_threshold=layout.short_threshold,
         )
 
-    def _cut(self, start: int, stop: int) -> Cut:
+    def _cut(self, stream: TokenStream, start: int, stop: int) -> Cut:
         cut = Cut(start, stop, self.identity.seed(self.ordinal))
+        self.ledger.places += (
+            (stream.document_ids[i], int(stream.positions[i]), cut.seed)
+            for i in stream.documents_begun(start, stop)
+        )
         self.ordinal += 1
         return cut
 
