@@ -46,6 +46,7 @@ class PieceTokens:
 class _Store:
     """Pieces by their bytes, and the tokens of all of them end to end."""
 
+    with_offsets: bool = False  # spans cost as much again as the ids
     index: dict[bytes, int] = field(default_factory=dict)
     num_bytes: int = 0
     splits: Int64 = field(default_factory=lambda: np.zeros(1, np.int64))
@@ -95,6 +96,8 @@ class PieceCache:
 
         `text` is UTF-8, documents end to end; `splits` are int64 ``[D + 1]`` positions in it.
         """
+        if with_offsets and not self._store.with_offsets:
+            self._store = _Store(with_offsets=True)
         borders = find_borders(text, self._family)
         borders[splits] = True
         cuts = np.flatnonzero(borders)
@@ -133,7 +136,7 @@ class PieceCache:
             return None
         full = len(index) + len(new) > self._max_pieces
         if index and (full or self._store.num_bytes + size > self._max_bytes):
-            self._store = _Store()
+            self._store = _Store(with_offsets=self._store.with_offsets)
             new = list(distinct)
             size = sum(map(len, new))
             found[:] = -1
@@ -145,19 +148,21 @@ class PieceCache:
     def _add(self, new_N: Sequence[bytes], size: int) -> None:
         """Puts pieces into the store, with the tokens that the tokenizer gives them."""
         store = self._store
-        encodings = self._encoder.encode_batch(
-            [piece.decode() for piece in new_N], add_special_tokens=False
-        )
-        lengths_N = [len(encoding) for encoding in encodings]
-        ids = _flat((encoding.ids for encoding in encodings), np.uint32, sum(lengths_N))
-        pairs = chain.from_iterable(encoding.offsets for encoding in encodings)
-        spans = _flat(pairs, np.int32, 2 * sum(lengths_N)).reshape(-1, 2).T
+        fast, full = self._encoder.encode_batch_fast, self._encoder.encode_batch
+        encode = full if store.with_offsets else fast
+        encodings = encode([piece.decode() for piece in new_N], add_special_tokens=False)
+        ids_N = [encoding.ids for encoding in encodings]
+        lengths_N = [len(ids) for ids in ids_N]
+        ids = _flat(ids_N, np.uint32, sum(lengths_N))
+        if store.with_offsets:
+            pairs = chain.from_iterable(encoding.offsets for encoding in encodings)
+            spans = _flat(pairs, np.int32, 2 * sum(lengths_N)).reshape(-1, 2).T
+            store.spans_2S = np.concatenate([store.spans_2S, spans], axis=1)
         ends_N = store.splits[-1] + np.cumsum(lengths_N)
         store.index.update(zip(new_N, count(len(store.index)), strict=False))
         store.num_bytes += size
         store.splits = np.concatenate([store.splits, ends_N])
         store.ids_S = np.concatenate([store.ids_S, ids])
-        store.spans_2S = np.concatenate([store.spans_2S, spans], axis=1)
 
 
 def _flat(parts: Any, dtype: Any, count: int) -> npt.NDArray[Any]:

@@ -142,6 +142,18 @@ def test_a_piece_is_encoded_once(tmp_path: Path) -> None:
     assert len(loaded.piece_cache) == 5
 
 
+def test_offsets_may_be_asked_for_later(tmp_path: Path) -> None:
+    loaded = with_cache(tiny_bert(tmp_path))
+    assert loaded.piece_cache is not None
+    text = np.frombuffer(b"the cat sat", np.uint8)
+    bare = loaded.piece_cache.encode(text, np.array([0, 11]), with_offsets=False)
+    assert bare is not None
+    assert len(bare.starts_T) == 0
+    ours = through_cache(["the cat sat"], loaded)
+    assert ours == plainly(["the cat sat"], loaded)
+    assert ours[0][0] == bare.ids_T.tolist()
+
+
 def test_new_text_is_left_to_the_tokenizer(tmp_path: Path) -> None:
     loaded = with_cache(tiny_bert(tmp_path), plain_share=0.5)
     assert loaded.piece_cache is not None
