@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +15,12 @@ from premask.pipeline.commands.guard import guarded
 
 if TYPE_CHECKING:
     from premask.pipeline.show import Segment, View
+    from premask.shards import ShardSet
     from rich.console import Console
     from rich.text import Text
 
+_MOST_LISTED = 20
+_MOST_EPOCHS = 64
 _STYLES = {
     "text": "",
     "special": "dim",
@@ -25,14 +31,6 @@ _STYLES = {
     "kept": "underline green",
     "target": "bold green",
 }
-_MEANINGS = {
-    "mask": "masked",
-    "random": "replaced at random",
-    "kept": "predicted, left as it is",
-    "target": "to be predicted",
-    "sentinel": "sentinel",
-    "entity": "entity",
-}
 # Without colour these stand around a stretch of text.
 _BRACKETS = {"random": "~", "kept": "=", "target": "«»"}
 
@@ -40,8 +38,20 @@ _BRACKETS = {"random": "~", "kept": "=", "target": "«»"}
 @guarded
 def show(
     shards: Annotated[str, typer.Argument(help="Directory or URL of a shard set.")],
-    row: Annotated[int, typer.Option(help="Number of the row.")] = 0,
-    epoch: Annotated[int, typer.Option(min=0, help="Epoch to mask it for.")] = 0,
+    row: Annotated[int | None, typer.Option(help="Number of the row; default: 0.")] = None,
+    document: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="List the rows of a document; show the first."),
+    ] = None,
+    epochs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--epoch",
+            "--epochs",
+            metavar="E|FIRST-LAST",
+            help="Epochs to mask it for, as 3 or 0-4; can be given again; default: 0.",
+        ),
+    ] = None,
     policy: Annotated[
         str | None, typer.Option(help="Preset, or a YAML or JSON file; default: unmasked.")
     ] = None,
@@ -54,7 +64,7 @@ def show(
         typer.Option(min=0, help="Step of the run, for policies that depend on it."),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write a page.")
+        Path | None, typer.Option(metavar="FILE", help="Also write a page, in colour.")
     ] = None,
 ) -> None:
     """Show one row: what the model gets, beside what it is to predict."""
@@ -67,14 +77,66 @@ def show(
             "--set changes a parameter of a policy; give one with --policy", location="--set"
         )
     chosen = None if policy is None else choose_policy(policy, changes or ())
-    view = make_view(open_shards(shards), row, epoch=epoch, policy=chosen, step=step)
-    draw(view, Console())
+    opened, console = open_shards(shards), Console()
+    lines, number = _lineage(opened, row, document)
+    wanted = parse_epochs(epochs or ())
+    views = [make_view(opened, number, epoch=e, policy=chosen, step=step) for e in wanted]
+    # Without a policy, and in a static set, a row is the same in all epochs.
+    views = [view for k, view in enumerate(views) if view not in views[:k]]
+    for line in lines:
+        console.print(line, style="dim", markup=False, highlight=False)
+    for view in views:
+        draw(view, console)
     if html is not None:
-        import io
+        from premask.pipeline.show_page import render
 
-        page = Console(record=True, file=io.StringIO(), width=120, force_terminal=True)
-        draw(view, page)
-        html.write_text(page.export_html(inline_styles=True), encoding="utf-8")
+        html.write_text(render(views, lines), encoding="utf-8")
+
+
+def _lineage(shards: ShardSet, row: int | None, document: str | None) -> tuple[list[str], int]:
+    """What to say of a row's documents or a document's rows, and the row to show."""
+    from premask.pipeline.lineage import documents_of, rows_of
+    from premask.stages.places import PLACES
+
+    lines: list[str] = []
+    if document is not None:
+        if row is not None:
+            raise RequestError("give a row or a document, not both", location="--document")
+        rows = rows_of(shards, document)
+        listed = ", ".join(map(str, rows[:_MOST_LISTED]))
+        more = f" and {len(rows) - _MOST_LISTED} more" if len(rows) > _MOST_LISTED else ""
+        lines.append(f"document {document} begins in row {rows[0]}; its rows: {listed}{more}")
+        row = rows[0]
+    row = row or 0
+    if 0 <= row < len(shards) and PLACES in shards.manifest.tables:
+        manifest = shards.manifest
+        sizes = accumulate(shard.num_rows for shard in manifest.shards)
+        file = next(s.file for s, end in zip(manifest.shards, sizes, strict=True) if row < end)
+        lines.append(f"row {row} in {file}, from:")
+        lines += (
+            f"  document {p.document_id}, unit {p.unit}, position {p.position}"
+            for p in documents_of(shards, row)
+        )
+    return lines, row
+
+
+def parse_epochs(given: Sequence[str]) -> list[int]:
+    """The epochs of ``3`` and ``0-4``, in the order given, each once; epoch 0 for none.
+
+    Raises:
+        RequestError: something else was given, or more than 64 epochs.
+    """
+    found: dict[int, None] = {}
+    for text in given or ("0",):
+        match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last < first + _MOST_EPOCHS:
+            raise RequestError(
+                f"epochs {text!r}; give one as 3, or up to {_MOST_EPOCHS} as 0-4",
+                location="--epochs",
+            )
+        found |= dict.fromkeys(range(first, last + 1))
+    return list(found)
 
 
 def draw(view: View, console: Console) -> None:
@@ -95,10 +157,12 @@ def draw(view: View, console: Console) -> None:
     console.print(table)
     for title, segments in view.notes.items():
         console.print(Text(f"{title}: ", style="dim") + _text(segments, colour=colour))
+    from premask.pipeline.show_page import MEANINGS
+
     present = {segment.role for segment in (*view.inputs, *view.targets)}
     legend = Text("  ").join(
         _text([_sample(role, meaning)], colour=colour)
-        for role, meaning in _MEANINGS.items()
+        for role, meaning in MEANINGS.items()
         if role in present
     )
     console.print(legend)

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import premask
 import pytest
-from premask._errors import PolicyError
+from premask._errors import PolicyError, RequestError
 from premask.masking._rows import Vocabulary
 from premask.masking.presets import PRESETS
-from premask.pipeline.commands.show import draw
+from premask.pipeline.commands.show import draw, parse_epochs
 from premask.pipeline.freeze import freeze
+from premask.pipeline.lineage import rows_of
 from premask.pipeline.local import LocalEngine
 from premask.pipeline.progress import Reporters
 from premask.pipeline.roles import Reading, read_outputs
-from premask.pipeline.show import View, make_view
+from premask.pipeline.show import Segment, View, make_view
+from premask.pipeline.show_page import render
 from rich.console import Console
 
 from tests.pipeline.sets import premask as run
@@ -174,3 +176,50 @@ def test_the_list_of_policies_says_what_to_annotate() -> None:
     lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
     assert lines["gap_sentences"].split()[-2:] == ["sentence_ranks,", "sentences"]
     assert lines["pmi"].split()[-1] == "collocations"
+
+
+def test_epochs_stand_on_a_page_and_in_the_terminal(built_set: Path, tmp_path: Path) -> None:
+    page = tmp_path / "row.html"
+    status, out, err = run(
+        *("show", str(built_set), "--row", "3", "--policy", "random"),
+        *("--epochs", "0-2", "--epoch", "7", "--html", str(page)),
+    )
+    assert (status, err) == (0, "")
+    told, shown = " ".join(out.split()), page.read_text()
+    for epoch in (0, 1, 2, 7):
+        assert f"epoch {epoch}" in told
+        assert f"<h3>Epoch {epoch}</h3>" in shown
+    assert "position" in told
+    assert "position" in shown
+
+
+def test_a_document_leads_to_its_rows(built_set: Path) -> None:
+    shards = premask.open_shards(built_set)
+    rows = rows_of(shards, "part-0.txt:0")
+    status, out, _ = run("show", str(built_set), "--document", "part-0.txt:0")
+    assert status == 0
+    assert f"begins in row {rows[0]}; its rows: {', '.join(map(str, rows))}" in out.replace(
+        "\n", " "
+    )
+    assert run("show", str(built_set), "--document", "part-9.txt:0")[0] == 2
+
+
+def test_markup_of_the_corpus_stays_text_on_the_page() -> None:
+    evil = "<script>alert(1)</script>&amp;"
+    segments = (Segment(evil, "text"), Segment(f" {evil}", "mask"))
+    facts = {"row": evil, "document": evil, "epoch": "0"}
+    view = View(facts=facts, inputs=segments, targets=segments, notes={evil: segments})
+    page = render([view], [evil])
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;&amp;amp;") >= 9
+
+
+@pytest.mark.parametrize("text", ["", "-1", "3-1", "x", "0-64", "1,2"])
+def test_epochs_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(RequestError, match="epochs"):
+        parse_epochs([text])
+
+
+def test_epochs_are_taken_once_in_the_order_given() -> None:
+    assert parse_epochs(["3", "1-4", "3"]) == [3, 1, 2, 4]
+    assert parse_epochs([]) == [0]
