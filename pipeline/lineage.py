@@ -87,7 +87,9 @@ def rows_of(shards: ShardSet, document_id: str) -> tuple[int, ...]:
     for start, stop in _stretches(shards, {place.unit for place in places}):
         rows = shards.rows(slice(start, stop), columns=(SEED,), document_ids=True)
         begins = np.isin(rows.numbers[SEED], seeds)
-        for k, (is_begin, first) in enumerate(zip(begins, rows.document_ids, strict=True)):
+        for k, (is_begin, first) in enumerate(
+            zip(begins, rows.document_ids or (), strict=True)
+        ):
             if is_begin:
                 begin.append(start + k)
             elif first == document_id:
