@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+from premask._beside import beside
 from premask._devices import Backend, check_backend, to_device, to_output, widen
 from premask._errors import RequestError
 from premask._format import (
@@ -18,7 +19,9 @@ from premask._format import (
     INPUT_IDS,
     LABELS,
     NUM_DOCUMENTS,
+    ROW_LABELS,
     SEED,
+    TOKEN_TYPE_IDS,
     TRACKS,
 )
 from premask._packing import packed
@@ -113,6 +116,7 @@ class Assembler:
             batch = self._stored(rows)
         else:
             batch = self._masked(self._masker, rows, epochs, step)
+            batch |= self._beside(rows, batch[INPUT_IDS].shape[1])
         batch = {name: to_output(x) for name, x in batch.items()}
         if self._layout == "packed":
             lengths = rows.lengths[INPUT_IDS]
@@ -154,11 +158,27 @@ class Assembler:
             self._compiled = masker.version, jax.jit(apply)
         return self._compiled[1]
 
+    def _beside(self, rows: Rows, width: int) -> dict[str, Array]:
+        """What the rows carry that no policy changes, see `premask._beside`."""
+        found: dict[str, np.ndarray] = {}
+        for name in beside(self._policy, {*rows.lists, *rows.numbers}):
+            if name in ROW_LABELS:
+                found[name] = rows.numbers[name].astype(np.int32)
+            else:
+                types = np.zeros((len(rows), width), np.int32)
+                types[:, : rows.lists[name].shape[1]] = rows.lists[name]
+                found[name] = types
+        return {
+            name: to_device(values, self._backend, self._device)
+            for name, values in found.items()
+        }
+
     def _stored(self, rows: Rows) -> dict[str, Array]:
         """The stored columns as they are: a static set's, or a dynamic set's token ids."""
-        names = [name for name in rows.lists if name != BOUNDARIES and name not in TRACKS]
+        hidden = {BOUNDARIES, *TRACKS} - {TOKEN_TYPE_IDS}
+        names = [name for name in rows.lists if name not in hidden]
         batch: dict[str, Array] = {
-            name: to_device(values, self._backend, self._device)
+            name: to_device(values.astype(np.int32), self._backend, self._device)
             for name, values in rows.numbers.items()
             if name not in _ABOUT_ROWS
         }
@@ -209,8 +229,9 @@ def columns_of(policy: Policy | None, manifest: Manifest) -> tuple[str, ...] | N
             )
         return None
     if policy is None:
-        return (INPUT_IDS,)
-    return (INPUT_IDS, BOUNDARIES, SEED, *policy.needs)
+        return (INPUT_IDS, *beside(None, manifest.columns))
+    needed = (*policy.needs, *beside(policy, manifest.columns))
+    return (INPUT_IDS, BOUNDARIES, SEED, *dict.fromkeys(needed))
 
 
 def _make(policy: Policy | None, binding: Binding, options: tuple[Any, ...]) -> Assembler:

@@ -29,6 +29,15 @@ DOCUMENT_ID = "document_id"
 NUM_DOCUMENTS = "num_documents"
 LABELS = "labels"
 EPOCH = "epoch"
+SEGMENT = "segment"
+TOKEN_TYPE_IDS = "token_type_ids"
+NEXT_SENTENCE_LABEL = "next_sentence_label"
+SENTENCE_ORDER_LABEL = "sentence_order_label"
+# One number per row: what a head on the whole row is to predict.
+ROW_LABELS = (
+    NEXT_SENTENCE_LABEL,  # 0: the second segment follows the first; 1: it is another document's
+    SENTENCE_ORDER_LABEL,  # 0: the segments are in order; 1: they are swapped
+)
 
 IGNORE_LABEL = -100
 
@@ -53,4 +62,6 @@ TRACKS = (
     "depth",  # distance to the root of the dependency tree, plus 1, at most 255
     "salience",  # rank of the token's score within its sentence: 255 is the highest
     "sentence_ranks",  # 1: the sentence that sums up its row best; see stages.rank_sentences
+    SEGMENT,  # 0 in the source of a pair, 1 in its target
+    TOKEN_TYPE_IDS,  # 0 in the first of two segments, 1 in the second
 )

@@ -10,6 +10,7 @@ from premask._format import TOKENIZER_FILE
 from premask.manifest import Manifest
 from premask.pipeline import finish, session
 from premask.pipeline.collocations import write_collocations
+from premask.pipeline.duplicates import find_repeats
 from premask.pipeline.engine import Engine, Task
 from premask.pipeline.journal import UnitRecord, changed_files
 from premask.pipeline.local import LocalEngine
@@ -56,11 +57,12 @@ def build_plan(
         manifest = session.finished(output, plan.header)
         if manifest is not None:
             return session.Built(output=output, manifest=manifest, fresh=False)
+        follows_repeats = find_repeats(plan, output, engine, reporter)
         records = session.run_units(
             output,
             plan.header,
             BuildWork(job=plan.job, output=output, fingerprint=plan.header.fingerprint),
-            _tasks(plan),
+            _tasks(plan, follows_repeats=follows_repeats),
             engine,
             reporter,
             names=lambda index: f"{plan.units[index].name}:{plan.units[index].start}",
@@ -78,7 +80,7 @@ def build_plan(
         return session.Built(output=output, manifest=manifest, fresh=True)
 
 
-def _tasks(plan: Plan) -> list[Task]:
+def _tasks(plan: Plan, *, follows_repeats: bool) -> list[Task]:
     names = [input_name(unit) for unit in plan.units]
     return [
         Task(
@@ -88,6 +90,7 @@ def _tasks(plan: Plan) -> list[Task]:
                 unit=unit,
                 input_name=name,
                 input_fingerprint=plan.header.inputs[name],
+                follows_repeats=follows_repeats,
             ),
         )
         for index, (unit, name) in enumerate(zip(plan.units, names, strict=True))

@@ -236,7 +236,7 @@ def _finish(
     for name in names:
         output.write(name, made_from.mapped(name))
     finish.write_job(output, header.job)
-    schema = static_schema(policy, source.vocabulary.size)
+    schema = static_schema(policy, source.manifest)
     totals = finish.totals(records)
     manifest = Manifest(
         mode="static",

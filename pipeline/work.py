@@ -15,6 +15,7 @@ from typing import Any
 from premask._errors import UnitError
 from premask._format import SHARDS_DIRECTORY
 from premask.manifest import ShardEntry
+from premask.pipeline.duplicates import repeats_of
 from premask.pipeline.engine import Result, Tell
 from premask.pipeline.journal import (
     PLAN,
@@ -39,6 +40,7 @@ class UnitTask:
     unit: Unit
     input_name: str
     input_fingerprint: str
+    follows_repeats: bool = False  # those that were found before the build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,8 @@ class BuildWork:
 def _build_unit(work: BuildWork, workbench: Workbench, task: UnitTask, tell: Tell) -> Result:
     file = f"{SHARDS_DIRECTORY}/{task.index:05d}.arrow"
     with work.output.writing(file) as path:
-        result = run_unit(workbench, task.unit, path, lambda now: tell(_so_far(now)))
+        repeats = repeats_of(work.output, task.index) if task.follows_repeats else None
+        result = run_unit(workbench, task.unit, path, lambda now: tell(_so_far(now)), repeats)
     write_record(work.output, _record(work, task, result, file), result)
     return {
         "documents": result.ledger.documents_read,

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-)
+from premask.schemas.model import Model
+from premask.schemas.rows import OF_SENTENCES
+from premask.schemas.rows import Rows as Rows
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _UNITS |= {"kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -42,19 +38,24 @@ def parse_size(value: Any) -> Any:
 
 
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
-Format = Literal["auto", "text", "jsonl", "parquet", "wikiextractor", "mediawiki", "datasets"]
+Format = Literal[
+    "auto", "text", "jsonl", "tsv", "parquet", "wikiextractor", "mediawiki", "datasets"
+]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class Source(_Model):
+class Source(Model):
     """One input: a file, a directory (searched recursively), a glob or an fsspec URL."""
 
     path: str = Field(description="file, directory, glob, fsspec URL, or hub name (datasets)")
     format: Format = Field("auto", description="auto: recognised from name and content")
-    text_field: str = Field("text", description="jsonl, parquet, datasets: the text's column")
+    text_field: str = Field(
+        "text",
+        description="jsonl, tsv, parquet, datasets: the text's column; in a tsv without a "
+        "header its number, from 1",
+    )
+    target_field: str | None = Field(
+        None, description="rows.arrangement: pairs: the target's column, beside the text's"
+    )
     id_field: str | None = Field(
         None,
         description="the id's column; default: 'id' if there is one",
@@ -75,21 +76,35 @@ class Source(_Model):
     streaming: bool = Field(True, description="datasets: stream from the hub")
 
 
-class Clean(_Model):
+class Clean(Model):
     """Text normalisation and minimum lengths."""
 
-    unicode: Literal["none", "NFC", "NFKC"] = Field("none", description="normal form")
+    unicode: Literal["none", "NFC", "NFKC", "ftfy"] = Field(
+        "none", description="normal form; ftfy: mended encodings, then NFC"
+    )
     control_characters: Literal["keep", "drop"] = Field(
         "drop", description="control characters other than tab and newline"
     )
     min_characters: int = Field(1, ge=0, description="shorter documents are rejected")
-    drop_duplicates: bool = Field(False, description="drop exact repeats of a document")
+    min_words: int = Field(
+        0, ge=0, description="documents of fewer words, by white space, are rejected"
+    )
+    drop_stubs: bool = Field(
+        False, description="reject documents of one line that ends without a full stop: titles"
+    )
+    drop_duplicates: bool = Field(
+        False, description="drop exact repeats of a document, in whatever file they are"
+    )
 
 
-class Annotate(_Model):
+class Annotate(Model):
     """spaCy annotation. Left out of the job: nothing is annotated and spaCy is never loaded."""
 
-    pipeline: str = Field("premask/en", description="spaCy pipeline: name, path, or premask/en")
+    pipeline: str = Field(
+        "premask/en",
+        description="spaCy pipeline: name, path, or premask/en; premask/rules finds sentences "
+        "by their punctuation, without spaCy",
+    )
     tracks: tuple[
         Literal[
             "sentences", "entities", "phrases", "pos", "depth", "salience", "sentence_ranks"
@@ -112,50 +127,7 @@ class Annotate(_Model):
         return value
 
 
-class Rows(_Model):
-    """How token streams become rows."""
-
-    arrangement: Literal["full", "documents"] = Field(
-        "full",
-        description="full: documents concatenated; documents: windows of one document",
-    )
-    max_length: int = Field(
-        512, ge=8, le=65536, description="tokens per row, specials included"
-    )
-    min_length: int = Field(
-        1, ge=1, description="rows with fewer text tokens are dropped, and counted"
-    )
-    stride: int = Field(0, ge=0, description="documents: tokens that two windows share")
-    short_row_probability: float = Field(
-        0.0, ge=0, le=1, description="share of rows cut at a random shorter length, as in BERT"
-    )
-
-    @field_validator("min_length")
-    @classmethod
-    def _row_can_be_long_enough(cls, value: int, info: ValidationInfo) -> int:
-        max_length = info.data.get("max_length")
-        if max_length is not None and value > max_length - 2:
-            raise ValueError(
-                f"must be at most max_length - 2 = {max_length - 2} (two special tokens), "
-                f"got {value}; lower it or raise rows.max_length"
-            )
-        return value
-
-    @field_validator("stride")
-    @classmethod
-    def _windows_advance(cls, value: int, info: ValidationInfo) -> int:
-        max_length = info.data.get("max_length")
-        if value and info.data.get("arrangement") == "full":
-            raise ValueError(f"a stride of {value} needs rows.arrangement: documents, got full")
-        if max_length is not None and value and value >= max_length - 2:
-            raise ValueError(
-                f"must be below max_length - 2 = {max_length - 2}, got {value}; "
-                "a window must advance"
-            )
-        return value
-
-
-class Shards(_Model):
+class Shards(Model):
     """How shards are written."""
 
     compression: Literal["none", "lz4", "zstd"] = Field(
@@ -164,7 +136,7 @@ class Shards(_Model):
     batch_bytes: Size = Field(1 << 20, description="size of a record batch")
 
 
-class Collocations(_Model):
+class Collocations(Model):
     """The table of collocations that the policy pmi needs; as in Levine et al. 2021."""
 
     min_count: int = Field(10, ge=2, description="rarer n-grams are no collocations")
@@ -172,7 +144,7 @@ class Collocations(_Model):
     max_entries: int = Field(800_000, ge=8, description="entries of all lengths together")
 
 
-class Job(_Model):
+class Job(Model):
     """A whole job. `premask build JOB.yaml` loads one; every key may be given with --set."""
 
     sources: tuple[Source, ...] = Field(min_length=1)
@@ -208,6 +180,26 @@ class Job(_Model):
         6 * 3600, gt=0, description="ray: seconds a unit may take before its worker is killed"
     )
     retries: int = Field(2, ge=0, description="ray: further tries of a failed unit")
+
+    @field_validator("rows")
+    @classmethod
+    def _rows_have_what_they_are_made_of(cls, value: Rows, info: ValidationInfo) -> Rows:
+        annotate: Annotate | None = info.data.get("annotate")
+        tracks = annotate.tracks if annotate else ()
+        if value.arrangement in OF_SENTENCES and "sentences" not in tracks:
+            raise ValueError(
+                f"arrangement {value.arrangement} needs to know where sentences begin; add "
+                "annotate: {pipeline: premask/rules, tracks: [sentences]}, or the track "
+                "sentences of another pipeline"
+            )
+        for index, source in enumerate(info.data.get("sources", ())):
+            if (value.arrangement == "pairs") != (source.target_field is not None):
+                raise ValueError(
+                    f"arrangement {value.arrangement} with sources.{index}.target_field "
+                    f"{source.target_field!r}: pairs need the target_field of every source, "
+                    "and no other arrangement takes one"
+                )
+        return value
 
     @field_validator("policy")
     @classmethod

@@ -27,6 +27,10 @@ DOCUMENTS = pa.schema(
     ]
 )
 
+# Beside these in jobs for pairs: what the text is to be turned into.
+TARGET = "target"
+TARGETED_DOCUMENTS = DOCUMENTS.append(pa.field(TARGET, pa.large_string(), nullable=False))
+
 # Added by `annotate`, only those that the job asks for. Spans are parallel lists.
 ANNOTATIONS = {
     "sentence_starts": pa.large_list(pa.int32()),
@@ -42,8 +46,9 @@ ANNOTATIONS = {
     "salience": pa.large_list(pa.uint8()),  # one per annotated word
 }
 
-# After `tokenize`: one record per document, without special tokens. Tracks (uint8 per token,
-# names of `premask._format.TRACKS`) follow when their annotations were there.
+# After `tokenize`: one record per document, without special tokens but those that mark its
+# parts for filling in the middle. Tracks (uint8 per token, names of `premask._format.TRACKS`)
+# follow when their annotations were there, then `PARTS` where rows are cut by parts.
 TOKENS = pa.schema(
     [
         pa.field("document_id", pa.large_string(), nullable=False),
@@ -52,3 +57,7 @@ TOKENS = pa.schema(
         pa.field("boundaries", pa.large_list(pa.uint8()), nullable=False),
     ]
 )
+
+# How many tokens each line has, or the source and the target.
+PARTS = "parts"
+PARTS_FIELD = pa.field(PARTS, pa.large_list(pa.int64()), nullable=False)

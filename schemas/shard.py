@@ -25,8 +25,13 @@ def id_type(vocabulary_size: int) -> pa.DataType:
     return pa.uint16() if vocabulary_size <= _MAX_UINT16_SIZE else pa.uint32()
 
 
-def row_schema(vocabulary_size: int, tracks: Iterable[str] = ()) -> pa.Schema:
-    """Columns of a row, without metadata; `tracks` in the order of `premask._format.TRACKS`."""
+def row_schema(
+    vocabulary_size: int, tracks: Iterable[str] = (), labels: Iterable[str] = ()
+) -> pa.Schema:
+    """Columns of a row, without metadata; `tracks` in the order of `premask._format.TRACKS`.
+
+    `labels` are one number per row each, names of `premask._format.ROW_LABELS`.
+    """
     wanted = frozenset(tracks)
     per_token = [
         (INPUT_IDS, id_type(vocabulary_size)),
@@ -39,6 +44,7 @@ def row_schema(vocabulary_size: int, tracks: Iterable[str] = ()) -> pa.Schema:
             pa.field(SEED, pa.uint64(), nullable=False),
             pa.field(DOCUMENT_ID, pa.string(), nullable=False),
             pa.field(NUM_DOCUMENTS, pa.uint16(), nullable=False),
+            *(pa.field(label, pa.uint8(), nullable=False) for label in labels),
         ]
     )
 

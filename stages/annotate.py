@@ -39,6 +39,8 @@ from premask.stages.annotate_run import Piece, Runner
 from premask.stages.annotate_table import Codes, annotation_columns
 from premask.stages.annotate_text import pieces, unspaced_runs
 from premask.stages.gazetteer import gazetteer_info, phrase_matcher, read_gazetteer
+from premask.stages.sentence_rules import NAME as RULES
+from premask.stages.sentence_rules import RuleAnnotator, check_rules, rules_info
 
 _MAX_LABELS = 255
 
@@ -51,6 +53,8 @@ def annotator_info(settings: Annotate) -> dict[str, Any]:
     Raises:
         RequestError: a file is absent.
     """
+    if settings.pipeline == RULES:
+        return rules_info()
     info = find_pipeline(settings.pipeline).info()
     if settings.gazetteers:
         info["gazetteers"] = [gazetteer_info(path) for path in settings.gazetteers]
@@ -66,6 +70,9 @@ def track_names(settings: Annotate) -> dict[str, tuple[str, ...]]:
         RequestError: a file is absent, or there are more than 255 entity labels.
     """
     names: dict[str, tuple[str, ...]] = {}
+    if settings.pipeline == RULES:
+        check_rules(settings)
+        return names
     if "entities" in settings.tracks:
         listed = {name.label for path in settings.gazetteers for name in read_gazetteer(path)}
         labels = sorted(listed.union(find_pipeline(settings.pipeline).entity_labels))
@@ -79,6 +86,15 @@ def track_names(settings: Annotate) -> dict[str, tuple[str, ...]]:
     if "pos" in settings.tracks:
         names["pos_tags"] = POS_TAGS
     return names
+
+
+def make_annotator(settings: Annotate) -> Annotator | RuleAnnotator:
+    """The annotate stage of a job.
+
+    Raises:
+        RequestError: the pipeline, a gazetteer or a track cannot be had.
+    """
+    return RuleAnnotator(settings) if settings.pipeline == RULES else Annotator(settings)
 
 
 class Annotator:

@@ -4,83 +4,62 @@
     The documents of a unit end to end, a separator behind each, cut every `max_length` tokens.
     Where the tokenizer puts special tokens around a row, a separator that would stand right
     beside them is left out; without a template (GPT-2) every document keeps its end token.
-``documents``
-    Windows of one document, each sharing `stride` tokens with the one before.
+``sentences``, ``document_sentences``
+    Whole sentences, as many as fit: RoBERTa's FULL-SENTENCES, in which a row may go on into the
+    next document behind a separator, and DOC-SENTENCES, in which it may not (Liu et al., 2019).
+``documents``, ``lines``
+    Windows of one document, each sharing `stride` tokens with the one before; or of one line.
+``segment_pairs``, ``sentence_order``, ``pairs``
+    Rows of two parts: see `premask.stages.arrange_segments`, `premask.stages.arrange_pairs`.
 
 No token is lost: the last, shorter row of a unit or document is kept, unless `min_length` asks
-for its removal. Then it is counted in ``dropped_rows`` and ``dropped_tokens``, and documents
-of which no row is left are rejected as ``too_short``. Where batches begin and end has no
-influence.
+for its removal. Then it is counted in ``dropped_rows`` and ``dropped_tokens``; documents of
+which no row is left are rejected as ``too_short``. A sentence that is longer than a row is cut
+(``sentence_cuts``). Where batches begin and end has no influence.
 
-A row's first text token begins a word even where the cut fell inside one, so that no unit of
-masking reaches from one row into another.
+The first text token of every part begins a word even where the cut fell inside one, so that no
+unit of masking reaches from one row, or one part, into another.
 
-Work is per row in Python (about 4 microseconds) and per token in NumPy (about 30 ns).
+Work is per row in Python (about 5 microseconds) and per token in NumPy (about 30 ns). Memory
+holds a batch, or two windows of `premask.stages.windows` where rows are chosen from many
+documents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from premask._errors import RequestError
-from premask._format import BOUNDARIES, TRACKS, Boundary
+from premask._format import TRACKS
 from premask.masking._rows import Vocabulary
 from premask.schemas.job import Rows
 from premask.schemas.unit import Ledger
+from premask.stages.arrange_documents import cut_documents
+from premask.stages.arrange_pairs import cut_pairs
+from premask.stages.arrange_segments import cut_segments
+from premask.stages.arrange_stream import cut_full, cut_sentences
+from premask.stages.layout import Layout, Numbering
 from premask.stages.row_identity import RowIdentity
-from premask.stages.rows_table import Cut, RowTable, TokenStream
+from premask.stages.rows_table import Row, RowTable, TokenStream
+from premask.stages.windows import WINDOW_TOKENS
 
-_WORD = 1 << 64
+# (numbering, stream, from where, whether the unit ends with the stream) to rows, and the
+# position up to which the stream is used. Called again when the stream has grown.
+Cutter = Callable[[Numbering, TokenStream, int, bool], tuple[list[Row], int]]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How rows are cut, in tokens of text (specials of the template not counted).
-
-    Attributes:
-        capacity: tokens of text in a full row.
-        shortest: of the lengths that a short row may have.
-        short_threshold: share of short rows, of ``2**64``.
-        separator: id behind each document in ``full``; None for none.
-        trims: whether separators at a row's borders are left out.
-    """
-
-    rows: Rows
-    capacity: int
-    shortest: int
-    short_threshold: int
-    separator: int | None
-    trims: bool
-
-    @classmethod
-    def of(cls, rows: Rows, vocabulary: Vocabulary) -> Layout:
-        """The layout that a job asks for, with this tokenizer's template and separator.
-
-        Raises:
-            RequestError: the template leaves too little room for `stride` or `min_length`.
-        """
-        template = len(vocabulary.prefix_ids) + len(vocabulary.suffix_ids)
-        capacity = rows.max_length - template
-        if capacity <= rows.stride or capacity < rows.min_length:
-            raise RequestError(
-                f"max_length {rows.max_length} leaves {capacity} tokens beside the tokenizer's "
-                f"{template} special ones; stride ({rows.stride}) must be below that and "
-                f"min_length ({rows.min_length}) not above it",
-                location="rows.max_length",
-            )
-        separator = vocabulary.eos_id if vocabulary.sep_id is None else vocabulary.sep_id
-        return cls(
-            rows=rows,
-            capacity=capacity,
-            shortest=min(max(rows.min_length, rows.stride + 1), capacity),
-            short_threshold=int(rows.short_row_probability * _WORD),
-            separator=separator if rows.arrangement == "full" else None,
-            trims=template > 0,
-        )
+_CUTTERS: dict[str, Cutter] = {
+    "full": cut_full,
+    "sentences": cut_sentences,
+    "documents": cut_documents,
+    "document_sentences": cut_documents,
+    "lines": cut_documents,
+    "segment_pairs": cut_segments,
+    "sentence_order": cut_segments,
+    "pairs": cut_pairs,
+}
+_BATCH_TOKENS = 1 << 20
 
 
 def arrange(
@@ -90,106 +69,93 @@ def arrange(
     vocabulary: Vocabulary,
     identity: RowIdentity,
     ledger: Ledger,
+    tokenizer: Any = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Arranges the documents of one unit into rows of `premask.schemas.shard.row_schema`."""
-    layout = Layout.of(rows, vocabulary)
-    arranger = _Arranger(layout=layout, identity=identity, ledger=ledger)
-    cut = arranger.cut_full if rows.arrangement == "full" else arranger.cut_documents
-    stream: TokenStream | None = None
+    """Arranges the documents of one unit into rows of `premask.schemas.shard.row_schema`.
+
+    `tokenizer` is a `tokenizers.Tokenizer`, asked for its template of two segments.
+    """
+    layout = Layout.of(rows, vocabulary, tokenizer)
+    unit = _Unit(
+        cut=_CUTTERS[rows.arrangement],
+        ledger=ledger,
+        copies=[
+            Numbering(layout=layout, identity=identity, counters=ledger.counters, copy=copy)
+            for copy in range(rows.dupe_factor)
+        ],
+        positions=[0] * rows.dupe_factor,
+    )
     table: RowTable | None = None
+    for stream, is_last in _streams(tokens, unit, layout):
+        names = [name for name in TRACKS if name in stream.columns]
+        table = table or RowTable.of(vocabulary.size, layout.frame, names, layout.label)
+        for made in unit.rows(stream, is_last):
+            yield table.rows(stream, made)
+
+
+def _streams(
+    tokens: Iterable[pa.RecordBatch], unit: _Unit, layout: Layout
+) -> Iterator[tuple[TokenStream, bool]]:
+    """What the unit has not used, grown by at least a batch; in the end once more."""
+    chooses = layout.label is not None or layout.rows.packing != "none"
+    waiting: list[TokenStream] = []
     for batch in tokens:
-        added = TokenStream.of(batch, layout.separator)
-        stream = added if stream is None else stream.followed_by(added)
-        table = table or RowTable.of(vocabulary, [n for n in TRACKS if n in stream.columns])
-        cuts, used = cut(stream, is_last=False)
-        if cuts:
-            yield table.rows(stream, cuts)
-        stream = stream.behind(used)
-    if stream is not None and table is not None:
-        cuts, _ = cut(stream, is_last=True)
-        if cuts:
-            yield table.rows(stream, cuts)
+        waiting.append(TokenStream.of(batch, layout.separator))
+        if sum(map(len, waiting[1:])) >= (WINDOW_TOKENS if chooses else 0):
+            stream = TokenStream.joined(waiting)
+            yield stream, False
+            waiting = [unit.leave(stream)]
+    if waiting:
+        stream = TokenStream.joined(waiting)
+        yield stream, True
+        unit.leave(stream)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Arranger:
-    """Where the rows of a unit begin and end; counts its rows from 0."""
+class _Unit:
+    """The copies of a unit, each at its own position of the stream."""
 
-    layout: Layout
-    identity: RowIdentity
+    cut: Cutter
     ledger: Ledger
-    ordinal: int = 0
+    copies: list[Numbering]
+    positions: list[int]
 
-    def cut_full(self, stream: TokenStream, *, is_last: bool) -> tuple[list[Cut], int]:
-        """Rows that `stream` fills, all that is left if it `is_last`, and the tokens used."""
-        cuts: list[Cut] = []
-        start, size = 0, len(stream)
-        special = (stream.columns[BOUNDARIES] & Boundary.SPECIAL).astype(bool)
-        trims = self.layout.trims
-        while True:
-            if trims and start < size and special[start]:
-                start += 1
-            length = self._length()
-            if start >= size or (start + length > size and not is_last):
-                return cuts, start
-            end = min(start + length, size)
-            stop = end - 1 if trims and special[end - 1] else end
-            if end == size and is_last and end - start < self.layout.rows.min_length:
-                self._drop(stream, start, stop, new_from=start)
-                return cuts, end
-            cuts.append(self._cut(stream, start, stop))
-            start = end
+    def rows(self, stream: TokenStream, is_last: bool) -> Iterator[Sequence[Row]]:
+        """The rows that the stream gives, some at a time."""
+        for index, numbering in enumerate(self.copies):
+            rows, used = self.cut(numbering, stream, self.positions[index], is_last)
+            self.positions[index] = len(stream) if is_last else used
+            if rows:
+                stream.mark(rows, numbering.copy)
+            size = max(1, _BATCH_TOKENS // numbering.layout.rows.max_length)
+            for first in range(0, len(rows), size):
+                yield rows[first : first + size]
 
-    def cut_documents(self, stream: TokenStream, *, is_last: bool) -> tuple[list[Cut], int]:
-        """Windows of every document in `stream`, which holds whole documents."""
-        del is_last
-        cuts: list[Cut] = []
-        rows = self.layout.rows
-        borders = [*stream.document_starts.tolist(), len(stream)]
-        for start, stop in pairwise(borders):
-            begin = seen = start
-            while True:
-                end = min(begin + self._length(), stop)
-                if end - begin < rows.min_length:
-                    self._drop(stream, begin, end, new_from=seen)
-                else:
-                    cuts.append(self._cut(stream, begin, end))
-                if end == stop:
-                    break
-                begin, seen = end - rows.stride, end
-        return cuts, len(stream)
+    def leave(self, stream: TokenStream) -> TokenStream:
+        """What no copy has used yet; documents that are in no row are rejected."""
+        position = min(self.positions)
+        self.positions = [at - position for at in self.positions]
+        for document in range(stream.num_behind(position)):
+            if stream.ranks_D[document]:
+                place = stream.document_ids[document], int(stream.positions[document])
+                self.ledger.places.append((*place, int(stream.seeds_D[document])))
+            else:
+                self._reject(stream, document)
+        return stream.behind(position)
 
-    def _length(self) -> int:
-        layout = self.layout
-        return self.identity.length(
-            self.ordinal,
-            low=layout.shortest,
-            high=layout.capacity,
-            short_threshold=layout.short_threshold,
+    def _reject(self, stream: TokenStream, document: int) -> None:
+        rows = self.copies[0].layout.rows
+        starts = [*stream.document_starts.tolist(), len(stream)]
+        size = starts[document + 1] - max(starts[document], 0)
+        reason, detail = "too_short", f"no row of it would have {rows.min_length} tokens"
+        if rows.arrangement == "pairs" and size >= rows.min_length:
+            reason, detail = "too_long", f"source and target have {size} tokens"
+        elif self.copies[0].layout.label:
+            detail += ", or it is a single word and makes no two segments"
+        self.ledger.reject(
+            document_id=stream.document_ids[document],
+            position=int(stream.positions[document]),
+            stage="arrange",
+            reason=reason,
+            detail=detail,
         )
-
-    def _cut(self, stream: TokenStream, start: int, stop: int) -> Cut:
-        cut = Cut(start, stop, self.identity.seed(self.ordinal))
-        self.ledger.places += (
-            (stream.document_ids[i], int(stream.positions[i]), cut.seed)
-            for i in stream.documents_begun(start, stop)
-        )
-        self.ordinal += 1
-        return cut
-
-    def _drop(self, stream: TokenStream, start: int, stop: int, *, new_from: int) -> None:
-        """Leaves out a row; tokens before `new_from` stand in an earlier one as well."""
-        self.ordinal += 1
-        self.ledger.counters["dropped_rows"] += 1
-        bits = stream.columns[BOUNDARIES][new_from:stop]
-        dropped = np.count_nonzero((bits & Boundary.SPECIAL) == 0)
-        self.ledger.counters["dropped_tokens"] += int(dropped)
-        for document in stream.documents_begun(start, stop):
-            self.ledger.reject(
-                document_id=stream.document_ids[document],
-                position=int(stream.positions[document]),
-                stage="arrange",
-                reason="too_short",
-                detail=f"a row of {stop - start} tokens; min_length is "
-                f"{self.layout.rows.min_length}",
-            )

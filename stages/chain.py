@@ -13,87 +13,29 @@ The chain itself is made anew for every unit and checked before it reads a byte.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from premask._errors import UnitError
-from premask.schemas.job import Annotate, Job
-from premask.schemas.records import DOCUMENTS
-from premask.schemas.shard import row_schema, shard_metadata
+from premask.schemas.job import Job, Source
+from premask.schemas.records import DOCUMENTS, TARGETED_DOCUMENTS
+from premask.schemas.shard import shard_metadata
 from premask.schemas.unit import Ledger, Unit
-from premask.stages.arrange import Layout, arrange
-from premask.stages.clean import clean_documents
+from premask.stages.arrange import arrange
+from premask.stages.clean import IsRepeat, clean_documents, follow
 from premask.stages.compose import Batches, Clock, Stage, compose
 from premask.stages.count import Counter, Counts
+from premask.stages.parts import divider
 from premask.stages.rank_sentences import SENTENCE_RANKS, rank_sentences
 from premask.stages.read import read_unit
 from premask.stages.row_identity import RowIdentity
 from premask.stages.strip import strip_wikitext
 from premask.stages.tokenize import tokenize, tokens_schema, tracks_of
-from premask.stages.tokenizer import LoadedTokenizer, load_tokenizer
+from premask.stages.workbench import Workbench as Workbench
+from premask.stages.workbench import annotation_columns as annotation_columns
 from premask.stages.write import WrittenShard, write_shard
-
-if TYPE_CHECKING:
-    from premask.stages.annotate import Annotator
-
-_DOCUMENT = frozenset(DOCUMENTS.names)
-_WORDS = ("annotated_word_starts", "annotated_word_ends")
-_ANNOTATION_COLUMNS = {
-    "sentences": ("sentence_starts",),
-    "entities": ("entity_starts", "entity_ends", "entity_codes"),
-    "phrases": ("phrase_starts", "phrase_ends"),
-    "pos": (*_WORDS, "pos_tags"),
-    "depth": (*_WORDS, "depth"),
-    "salience": (*_WORDS, "salience"),
-    SENTENCE_RANKS: (),  # made of rows, by a stage of its own
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workbench:
-    """What the units of a job share in one process.
-
-    Attributes:
-        job: the resolved job.
-        tokenizer: the job's.
-        annotator: the loaded pipeline; None where the job asks for none.
-        track_names: dictionaries of the tracks, see `premask.manifest.Manifest.tracks`.
-    """
-
-    job: Job
-    tokenizer: LoadedTokenizer
-    annotator: Annotator | None
-    track_names: Mapping[str, tuple[str, ...]]
-
-    @classmethod
-    def open(cls, job: Job, *, load_annotator: bool = True) -> Workbench:
-        """Loads what the job needs; the driver of workers can do without the annotator.
-
-        Raises:
-            RequestError: the tokenizer or the annotation cannot be had, or rows do not fit
-                the tokenizer.
-        """
-        tokenizer = load_tokenizer(job.tokenizer)
-        Layout.of(job.rows, tokenizer.vocabulary)
-        annotator, names = None, {}
-        if job.annotate is not None:
-            from premask.stages.annotate import Annotator, track_names
-
-            names = track_names(job.annotate)
-            annotator = Annotator(job.annotate) if load_annotator else None
-        return cls(job=job, tokenizer=tokenizer, annotator=annotator, track_names=names)
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """The columns of this job's shards and their types, as the manifest tells them."""
-        tracks = row_tracks(self.job.annotate)
-        return {
-            field.name: str(field.type).replace("item: ", "")
-            for field in row_schema(self.tokenizer.vocabulary.size, tracks)
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,25 +76,19 @@ class UnitProgress:
 Watch = Callable[[UnitProgress], None]
 
 
-def annotation_columns(settings: Annotate | None) -> tuple[str, ...]:
-    """The annotation columns of a job, see `premask.schemas.records.ANNOTATIONS`."""
-    wanted = settings.tracks if settings is not None else ()
-    return tuple(dict.fromkeys(name for t in wanted for name in _ANNOTATION_COLUMNS[t]))
-
-
-def row_tracks(settings: Annotate | None) -> tuple[str, ...]:
-    """The tracks of a job's rows, see `premask._format.TRACKS`."""
-    tracks = tracks_of(annotation_columns(settings))
-    ranked = settings is not None and SENTENCE_RANKS in settings.tracks
-    return (*tracks, SENTENCE_RANKS) if ranked else tracks
-
-
 def run_unit(
-    workbench: Workbench, unit: Unit, shard_path: Path | str, watch: Watch | None = None
+    workbench: Workbench,
+    unit: Unit,
+    shard_path: Path | str,
+    watch: Watch | None = None,
+    repeats: Container[int] | None = None,
 ) -> UnitResult:
     """Runs one unit and writes its shard to the local file `shard_path`.
 
-    `watch` is told, after every batch of documents, how far the unit has come.
+    Args:
+        watch: told, after every batch of documents, how far the unit has come.
+        repeats: the documents, counted as they are cleaned, that stand in an earlier unit or
+            earlier in this one; None finds those within the unit.
 
     Raises:
         UnitError: documents got lost on the way; a defect of a stage, never of the input.
@@ -161,7 +97,7 @@ def run_unit(
     ledger = Ledger(unit=f"{unit.name}:{unit.start}")
     counter = Counter(workbench.tokenizer.vocabulary.size)
     clock = Clock()
-    chain = build_chain(workbench, unit, ledger, counter)
+    chain = build_chain(workbench, unit, ledger, counter, repeats)
     if watch is not None:
         chain[0] = _watched(chain[0], watch, lambda: _progress(ledger, counter, clock))
     rows = compose(chain, clock)
@@ -203,34 +139,58 @@ def _progress(ledger: Ledger, counter: Counter, clock: Clock) -> UnitProgress:
 
 
 def build_chain(
-    workbench: Workbench, unit: Unit, ledger: Ledger, counter: Counter
+    workbench: Workbench,
+    unit: Unit,
+    ledger: Ledger,
+    counter: Counter,
+    repeats: Container[int] | None = None,
 ) -> list[Stage]:
-    """The stages of a unit, from reading to counted rows."""
+    """The stages of a unit, from reading to counted rows; `repeats` as in `run_unit`."""
+    is_repeat = None if repeats is None else follow(repeats)
     return [
-        *_document_stages(workbench, unit, ledger),
+        *text_stages(workbench.job, unit, ledger, is_repeat),
+        *_annotate_stages(workbench, unit, ledger),
         *_token_stages(workbench, unit, ledger, counter),
         *_row_stages(workbench, counter),
     ]
 
 
-def _document_stages(workbench: Workbench, unit: Unit, ledger: Ledger) -> list[Stage]:
-    job, annotator = workbench.job, workbench.annotator
-    strip_batches, clean_batches = strip_wikitext(), clean_documents(job.clean)
+def text_stages(
+    job: Job, unit: Unit, ledger: Ledger, is_repeat: IsRepeat | None = None
+) -> list[Stage]:
+    """The stages of a unit up to clean text; `is_repeat` as in `clean_documents`."""
+    strip_batches, clean_batches = strip_wikitext(), clean_documents(job.clean, is_repeat)
     source = job.sources[unit.source]
+    columns = _document_columns(source)
 
     def stage(name: str, run: Callable[[Batches], Batches]) -> Stage:
-        takes = frozenset() if name == "read" else _DOCUMENT
-        return Stage(name=name, takes=takes, gives=_DOCUMENT, run=run)
+        takes = frozenset() if name == "read" else columns
+        return Stage(name=name, takes=takes, gives=columns, run=run)
 
     chain = [stage("read", lambda _: read_unit(unit, source, ledger))]
     if unit.format == "mediawiki":
         chain.append(stage("strip", lambda x: strip_batches(x, ledger)))
-    chain.append(stage("clean", lambda x: clean_batches(x, ledger)))
-    if annotator is not None:
-        annotate = stage("annotate", lambda x: annotator(x, ledger))
-        columns = annotate.gives.union(annotation_columns(job.annotate))
-        chain.append(replace(annotate, gives=columns))
-    return chain
+    return [*chain, stage("clean", lambda x: clean_batches(x, ledger))]
+
+
+def _document_columns(source: Source) -> frozenset[str]:
+    schema = DOCUMENTS if source.target_field is None else TARGETED_DOCUMENTS
+    return frozenset(schema.names)
+
+
+def _annotate_stages(workbench: Workbench, unit: Unit, ledger: Ledger) -> list[Stage]:
+    job, annotator = workbench.job, workbench.annotator
+    if annotator is None:
+        return []
+    columns = _document_columns(job.sources[unit.source])
+    return [
+        Stage(
+            name="annotate",
+            takes=columns,
+            gives=columns.union(annotation_columns(job.annotate)),
+            run=lambda x: annotator(x, ledger),
+        )
+    ]
 
 
 def _token_stages(
@@ -239,21 +199,24 @@ def _token_stages(
     job, tokenizer = workbench.job, workbench.tokenizer
     annotations = annotation_columns(job.annotate)
     tracks = tracks_of(annotations)
+    identity = RowIdentity(job_seed=job.seed, unit_name=unit.name, unit_start=unit.start)
+    divide = divider(job.rows, tokenizer, identity)
     tokens = frozenset(tokens_schema(tracks).names)
-    rows = frozenset(row_schema(tokenizer.vocabulary.size, tracks).names)
+    rows = frozenset(workbench.row_schema.names) - {SENTENCE_RANKS}
     cut = partial(
         arrange,
         rows=job.rows,
         vocabulary=tokenizer.vocabulary,
-        identity=RowIdentity(job_seed=job.seed, unit_name=unit.name, unit_start=unit.start),
+        identity=identity,
         ledger=ledger,
+        tokenizer=tokenizer.tokenizer,
     )
     return [
         Stage(
             name="tokenize",
-            takes=_DOCUMENT.union(annotations),
+            takes=_document_columns(job.sources[unit.source]).union(annotations),
             gives=tokens,
-            run=lambda x: tokenize(x, tokenizer, ledger),
+            run=lambda x: tokenize(x, tokenizer, ledger, divide),
         ),
         Stage(name="count documents", takes=tokens, gives=tokens, run=counter.tap_tokens),
         Stage(name="arrange", takes=tokens, gives=rows, run=cut),
@@ -262,8 +225,7 @@ def _token_stages(
 
 def _row_stages(workbench: Workbench, counter: Counter) -> list[Stage]:
     """What is done to whole rows."""
-    tracks = row_tracks(workbench.job.annotate)
-    schema = row_schema(workbench.tokenizer.vocabulary.size, tracks)
+    schema = workbench.row_schema
     rows = frozenset(schema.names)
     rank = Stage(
         name="rank sentences",
@@ -272,7 +234,7 @@ def _row_stages(workbench: Workbench, counter: Counter) -> list[Stage]:
         run=lambda x: rank_sentences(x, schema),
     )
     count = Stage(name="count rows", takes=rows, gives=rows, run=counter.tap_rows)
-    return [rank, count] if SENTENCE_RANKS in tracks else [count]
+    return [rank, count] if SENTENCE_RANKS in rows else [count]
 
 
 def _check_balance(ledger: Ledger, num_tokenized: int) -> None:

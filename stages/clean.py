@@ -1,86 +1,192 @@
-"""Normalises the text of documents and drops those without any.
+"""Normalises the text of documents and drops those that are not worth keeping.
 
 In this order: control characters (carriage returns, vertical tabs, form feeds and U+0085 end
 a line and become line feeds; the others go, but for the tab), the Unicode normal form, the
 length. Documents are rejected as `empty` (nothing but white space), `too_short` (fewer than
-`min_characters` characters, white space at the ends not counted) or `duplicate`. A repeat is
-found by a 128-bit hash of the cleaned text, within its unit; the first one stays. Costs about
+`min_characters` characters, white space at the ends not counted, or fewer than `min_words`
+words), `stub` (one line, with nothing at its end that ends a sentence: a title without its
+article) or `duplicate`. A target is cleaned as its text is, and must not be empty. Costs about
 a second per 100 MB, normal forms not counted.
+
+The form ``ftfy`` mends text that was decoded with the wrong encoding, and HTML entities, and
+gives NFC; quotation marks, ligatures and widths stay as they are. It costs a second per MB.
+
+A repeat is found by a 128-bit hash of the cleaned text. The first document stays, in the order
+of sources, files and positions. Within a unit that is found out in passing; over units it takes
+a pass before, see `premask.pipeline.duplicates`, whose verdict is then followed.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
 
 import pyarrow as pa
 import xxhash
+from premask._errors import RequestError
 from premask.schemas.job import Clean
-from premask.schemas.records import DOCUMENTS
+from premask.schemas.records import DOCUMENTS, TARGET
 from premask.schemas.unit import Ledger
 
 Stage = Callable[[Iterator[pa.RecordBatch], Ledger], Iterator[pa.RecordBatch]]
+# (hash of a document, its number among those that got so far) to whether it is a repeat.
+IsRepeat = Callable[[bytes, int], bool]
 
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85]")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _ANY_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_ENDS = tuple(".!?…:;。！？｡।॥؟۔")
+_CLOSERS = "\"'”’»›)]}」』）】"
 
 
-def clean_documents(options: Clean) -> Stage:
-    """A stage that cleans batches of the schema `DOCUMENTS` as the options say."""
+def clean_documents(options: Clean, is_repeat: IsRepeat | None = None) -> Stage:
+    """A stage that cleans batches of the schema `DOCUMENTS` as the options say.
+
+    Args:
+        is_repeat: asked about every document with `drop_duplicates`; None finds repeats within
+            the unit.
+
+    Raises:
+        RequestError: the options ask for ftfy, which is not installed.
+    """
+    normalise = normaliser(options)
 
     def run(batches: Iterator[pa.RecordBatch], ledger: Ledger) -> Iterator[pa.RecordBatch]:
-        seen: set[bytes] = set()
+        judge = _Judge(options=options, is_repeat=is_repeat or _seen_before())
         for batch in batches:
-            cleaned = _clean_batch(batch, options, seen, ledger)
+            cleaned = _clean_batch(batch, normalise, judge, ledger)
             if cleaned.num_rows:
                 yield cleaned
 
     return run
 
 
-def clean_text(text: str, options: Clean) -> str:
-    """The text without control characters and in the normal form, as the options say."""
-    if options.control_characters == "drop" and _ANY_CONTROL.search(text):
-        text = _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
-    if options.unicode != "none":
-        text = unicodedata.normalize(options.unicode, text)
-    return text
+def follow(repeats: Container[int]) -> IsRepeat:
+    """A verdict by numbers, as a pass over all units found it."""
+    return lambda _digest, number: number in repeats
+
+
+def normaliser(options: Clean) -> Callable[[str], str]:
+    """Text to text without control characters and in the normal form, as the options say.
+
+    Raises:
+        RequestError: the options ask for ftfy, which is not installed.
+    """
+    form = _form(options.unicode)
+
+    def run(text: str) -> str:
+        if options.control_characters == "drop" and _ANY_CONTROL.search(text):
+            text = _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
+        return form(text)
+
+    return run
+
+
+def _form(name: Literal["none", "NFC", "NFKC", "ftfy"]) -> Callable[[str], str]:
+    if name == "none":
+        return lambda text: text
+    if name != "ftfy":
+        return partial(unicodedata.normalize, name)
+    try:
+        import ftfy
+    except ImportError as error:
+        raise RequestError(
+            "ftfy is not installed; install it with pip install ftfy, or choose NFC",
+            location="clean.unicode",
+        ) from error
+    settings = ftfy.TextFixerConfig(
+        uncurl_quotes=False,
+        fix_latin_ligatures=False,
+        fix_character_width=False,
+        remove_terminal_escapes=False,
+        remove_control_chars=False,
+        fix_line_breaks=False,
+        explain=False,
+    )
+    return lambda text: str(ftfy.fix_text(text, settings))
+
+
+def _seen_before() -> IsRepeat:
+    seen: set[bytes] = set()
+
+    def is_repeat(digest: bytes, _number: int) -> bool:
+        known = digest in seen
+        seen.add(digest)
+        return known
+
+    return is_repeat
 
 
 def _clean_batch(
-    batch: pa.RecordBatch, options: Clean, seen: set[bytes], ledger: Ledger
+    batch: pa.RecordBatch, normalise: Callable[[str], str], judge: _Judge, ledger: Ledger
 ) -> pa.RecordBatch:
-    texts: list[str | None] = []
-    rows = zip(*(batch.column(name).to_pylist() for name in DOCUMENTS.names), strict=True)
-    for document_id, position, original in rows:
-        text = clean_text(original, options)
-        reason, detail = _refusal(text, options, seen)
-        texts.append(None if reason else text)
+    columns: dict[str, list[Any]] = {}
+    for name in (*DOCUMENTS.names, TARGET):
+        if name in batch.schema.names:
+            columns[name] = batch.column(name).to_pylist()
+    texts = [normalise(text) for text in columns["text"]]
+    targets: list[str] | None = None
+    if TARGET in columns:
+        targets = [normalise(text) for text in columns[TARGET]]
+    keep = []
+    for row, text in enumerate(texts):
+        reason, detail = judge.refusal(text, None if targets is None else targets[row])
+        keep.append(not reason)
         if reason:
             ledger.reject(
-                document_id=document_id,
-                position=position,
+                document_id=columns["document_id"][row],
+                position=columns["position"][row],
                 stage="clean",
                 reason=reason,
                 detail=detail,
             )
-    column = pa.array(texts, pa.large_string())
-    index = batch.schema.get_field_index("text")
-    return batch.set_column(index, DOCUMENTS.field("text"), column).filter(column.is_valid())
+    for name, values in (("text", texts), (TARGET, targets)):
+        if values is not None:
+            index = batch.schema.get_field_index(name)
+            column = pa.array(values, pa.large_string())
+            batch = batch.set_column(index, batch.schema.field(index), column)
+    return batch if all(keep) else batch.filter(pa.array(keep))
 
 
-def _refusal(text: str, options: Clean, seen: set[bytes]) -> tuple[str, str]:
-    """Why a document is rejected, and details; empty where it is not."""
-    length = len(text.strip())
-    if not length:
-        return "empty", "the document holds nothing but white space"
-    if length < options.min_characters:
-        return "too_short", f"{length} characters, at least {options.min_characters} are asked"
-    if options.drop_duplicates:
-        digest = xxhash.xxh3_128_digest(text.encode())
-        if digest in seen:
-            return "duplicate", "the same text came before in this unit"
-        seen.add(digest)
-    return "", ""
+@dataclass(slots=True, kw_only=True)
+class _Judge:
+    """Says why a document is rejected. Counts those that are asked about as repeats."""
+
+    options: Clean
+    is_repeat: IsRepeat
+    number: int = field(default=0)
+
+    def refusal(self, text: str, target: str | None) -> tuple[str, str]:
+        """The reason and details; empty where the document stays."""
+        options, stripped = self.options, text.strip()
+        if not stripped or (target is not None and not target.strip()):
+            what = "target" if stripped else "document"
+            return "empty", f"the {what} holds nothing but white space"
+        if len(stripped) < options.min_characters:
+            asked = f"at least {options.min_characters} are asked"
+            return "too_short", f"{len(stripped)} characters, {asked}"
+        words = len(text.split(None, options.min_words)) if options.min_words else 0
+        if words < options.min_words:
+            return "too_short", f"{words} words, at least {options.min_words} are asked"
+        if options.drop_stubs and is_stub(stripped):
+            return "stub", "one line that ends no sentence"
+        if options.drop_duplicates and self._repeats(text, target):
+            return "duplicate", "the same text came before"
+        return "", ""
+
+    def _repeats(self, text: str, target: str | None) -> bool:
+        digest = xxhash.xxh3_128(text.encode())
+        if target is not None:
+            digest.update(b"\0")
+            digest.update(target.encode())
+        self.number += 1
+        return self.is_repeat(digest.digest(), self.number - 1)
+
+
+def is_stub(stripped: str) -> bool:
+    """Whether a text without white space around it is a title and nothing else."""
+    return "\n" not in stripped and not stripped.rstrip(_CLOSERS).endswith(_ENDS)

@@ -107,6 +107,9 @@ class Counter:
             lengths_D = column.value_lengths().to_numpy()
             document_T = np.repeat(np.arange(batch.num_rows), lengths_D)
             pairs_T = document_T * self._size + column.flatten().to_numpy()
+            special_T = batch.column(BOUNDARIES).flatten().to_numpy() & Boundary.SPECIAL
+            if special_T.any():
+                pairs_T = pairs_T[special_T == 0]
             self._document_counts_V += np.bincount(
                 _distinct(pairs_T) % self._size, minlength=self._size
             )

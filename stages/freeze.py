@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from premask._beside import beside
 from premask._errors import PolicyError
 from premask._format import (
     DOCUMENT_ID,
@@ -22,8 +23,11 @@ from premask._format import (
     INPUT_IDS,
     LABELS,
     NUM_DOCUMENTS,
+    ROW_LABELS,
     SEED,
+    TOKEN_TYPE_IDS,
 )
+from premask.manifest import Manifest
 from premask.masking.masker import Masker
 from premask.masking.policy import Policy
 from premask.rows import Rows
@@ -78,15 +82,17 @@ def has_own_targets(policy: Policy) -> bool:
     return policy.operation in _WITH_TARGETS or any(map(has_own_targets, policy.members))
 
 
-def static_schema(policy: Policy, vocabulary_size: int) -> pa.Schema:
-    """Columns of a static shard of `policy`, without metadata."""
-    ids = id_type(vocabulary_size)
+def static_schema(policy: Policy, source: Manifest) -> pa.Schema:
+    """Columns of a static shard of `policy` over rows of `source`, without metadata."""
+    ids = id_type(source.vocabulary.size)
     kinds: dict[str, pa.DataType] = {INPUT_IDS: pa.list_(ids), LABELS: pa.list_(pa.int32())}
     for name in policy.outputs:
         if name in _NUMBERS:
             kinds[name] = pa.int32()
         elif name != _ATTENTION:
             kinds.setdefault(name, pa.list_(pa.int32()))
+    for name in beside(policy, source.columns):
+        kinds[name] = pa.uint8() if name in ROW_LABELS else pa.list_(pa.uint8())
     kinds |= {
         EPOCH: pa.uint16(),
         SEED: pa.uint64(),
@@ -115,7 +121,7 @@ def freeze_rows(
     Raises:
         OSError: the file cannot be written.
     """
-    schema = static_schema(masker.policy, shards.vocabulary.size)
+    schema = static_schema(masker.policy, shards.manifest)
     codec = None if compression == "none" else compression
     options = pa.ipc.IpcWriteOptions(compression=codec)
     done = num_tokens = 0
@@ -149,6 +155,12 @@ def freeze_batch(masker: Masker, rows: Rows, epoch: int, schema: pa.Schema) -> p
         DOCUMENT_ID: pa.array(rows.document_ids, pa.string()),
         NUM_DOCUMENTS: pa.array(rows.numbers[NUM_DOCUMENTS]),
     }
+    columns |= {
+        name: pa.array(rows.numbers[name]) for name in ROW_LABELS if name in schema.names
+    }
+    if TOKEN_TYPE_IDS in schema.names:
+        types_BL, lengths_B = rows.lists[TOKEN_TYPE_IDS], rows.lengths[TOKEN_TYPE_IDS]
+        columns[TOKEN_TYPE_IDS] = _as_lists(types_BL, lengths_B, pa.list_(pa.uint8()))
     for field in schema:
         if field.name in _NUMBERS:
             columns[field.name] = pa.array(outputs[field.name], field.type)

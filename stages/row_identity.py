@@ -1,4 +1,4 @@
-"""The random words of a row: its seed, and whether and where it is cut short.
+"""The random words of a row: its seed, where it is cut short, how its segments are chosen.
 
 A row is named by its unit (source name and position) and its ordinal in the unit, never by
 rank, worker or the order of files. Each word is a keyed BLAKE2b (RFC 7693) of that name, with
@@ -13,6 +13,9 @@ from hashlib import blake2b
 
 _ORDINAL = struct.Struct("<Q")
 _WORDS = struct.Struct("<QQ")
+_POSITION = struct.Struct("<q")
+_EIGHT_WORDS = struct.Struct("<8Q")
+_TOSSES = 512  # in a digest
 
 
 class RowIdentity:
@@ -29,6 +32,9 @@ class RowIdentity:
         key = _ORDINAL.pack(job_seed)
         self._seed = blake2b(place, digest_size=8, key=key, person=b"premask seed")
         self._length = blake2b(place, digest_size=16, key=key, person=b"premask length")
+        self._pair = blake2b(place, digest_size=64, key=key, person=b"premask pair")
+        self._document = blake2b(place, digest_size=64, key=key, person=b"premask document")
+        self._coins = blake2b(place, digest_size=64, key=key, person=b"premask coins")
 
     def seed(self, ordinal: int) -> int:
         """The row's mask seed, 64 bits."""
@@ -49,4 +55,30 @@ class RowIdentity:
         decision, word = _WORDS.unpack(digest.digest())
         if decision >= short_threshold:
             return high
-        return low + (word * (high - low + 1) >> 64)  # type: ignore[no-any-return]
+        return low + below(word, high - low + 1)
+
+    def words(self, ordinal: int) -> tuple[int, ...]:
+        """Eight words of 64 bits each, for the choices that make a row of two segments."""
+        digest = self._pair.copy()
+        digest.update(_ORDINAL.pack(ordinal))
+        return _EIGHT_WORDS.unpack(digest.digest())
+
+    def document_words(self, position: int) -> tuple[int, ...]:
+        """Eight words of 64 bits each, for what is drawn for a document of the unit."""
+        digest = self._document.copy()
+        digest.update(_POSITION.pack(position))
+        return _EIGHT_WORDS.unpack(digest.digest())
+
+    def heads(self, ordinal: int, skip: int, tosses: int) -> int:
+        """Heads among so many tosses of a fair coin, the first `skip` of the row left out."""
+        flips = 0
+        for block in range((skip + tosses + _TOSSES - 1) // _TOSSES):
+            digest = self._coins.copy()
+            digest.update(_WORDS.pack(ordinal, block))
+            flips |= int.from_bytes(digest.digest(), "little") << (block * _TOSSES)
+        return (flips >> skip & ((1 << tosses) - 1)).bit_count()
+
+
+def below(word: int, limit: int) -> int:
+    """A number in ``0 .. limit - 1`` from a word of 64 bits."""
+    return word * limit >> 64

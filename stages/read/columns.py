@@ -30,15 +30,16 @@ _MAX_ROWS = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Paths of the text and of the id (empty: none) from the top of the schema."""
+    """Paths of the text, the id and the target (empty: none) from the top of the schema."""
 
     text: tuple[str, ...]
     document_id: tuple[str, ...]
+    target: tuple[str, ...]
 
     @property
     def names(self) -> list[str]:
         """The columns to read, as dotted paths."""
-        return [".".join(path) for path in (self.text, self.document_id) if path]
+        return [".".join(path) for path in (self.text, self.document_id, self.target) if path]
 
 
 def find_columns(schema: pa.Schema, source: Source, place: str) -> Columns:
@@ -47,20 +48,7 @@ def find_columns(schema: pa.Schema, source: Source, place: str) -> Columns:
     Raises:
         RequestError: a column is absent or ambiguous, or the text is no string.
     """
-    text = _path(schema, source.text_field)
-    if text is None:
-        raise _refusal(
-            f"{place} has no column {source.text_field!r}: it has {schema.names}; name the "
-            "text's column in text_field",
-            "sources.text_field",
-        )
-    found = _type_at(schema, text)
-    if not _is_text(found):
-        raise _refusal(
-            f"column {source.text_field!r} of {place} is of type {found}, not of strings: "
-            "name another column in text_field",
-            "sources.text_field",
-        )
+    text = _text_path(schema, source.text_field, "text", place)
     identity = _path(schema, source.id_field or DEFAULT_ID_FIELD)
     if identity is None and source.id_field:
         raise _refusal(
@@ -68,7 +56,33 @@ def find_columns(schema: pa.Schema, source: Source, place: str) -> Columns:
             "id's column in id_field, or leave it out",
             "sources.id_field",
         )
-    return Columns(text=text, document_id=identity or ())
+    target: tuple[str, ...] = ()
+    if source.target_field is not None:
+        target = _text_path(schema, source.target_field, "target", place)
+    return Columns(text=text, document_id=identity or (), target=target)
+
+
+def _text_path(schema: pa.Schema, name: str, role: str, place: str) -> tuple[str, ...]:
+    """The path of the column of strings called `name`.
+
+    Raises:
+        RequestError: it is absent, or holds no strings.
+    """
+    path, location = _path(schema, name), f"sources.{role}_field"
+    if path is None:
+        raise _refusal(
+            f"{place} has no column {name!r}: it has {schema.names}; name the {role}'s column "
+            f"in {role}_field",
+            location,
+        )
+    found = _type_at(schema, path)
+    if not _is_text(found):
+        raise _refusal(
+            f"column {name!r} of {place} is of type {found}, not of strings: name another "
+            f"column in {role}_field",
+            location,
+        )
+    return path
 
 
 def rows_per_batch(num_rows: int, num_bytes: int) -> int:
@@ -88,17 +102,22 @@ def column_documents(
     ids: Sequence[object] = [None] * batch.num_rows
     if columns.document_id:
         ids = _ids(_at(batch, columns.document_id))
-    for row, (text, own_id) in enumerate(zip(texts, ids, strict=True), first_row):
+    targets: Sequence[str | None] = [""] * batch.num_rows
+    if columns.target:
+        targets = _texts(_at(batch, columns.target), ledger.counters)
+    for row, (text, own_id, target) in enumerate(
+        zip(texts, ids, targets, strict=True), first_row
+    ):
         document_id = record_id(own_id, f"{prefix}:{row}")
         ledger.documents_read += 1
-        if text is None:
-            detail = "the text is null"
-            _reject(ledger, document_id, row, "null_text", detail)
-        elif len(text) > _reader.MAX_DOCUMENT_BYTES:
+        if text is None or target is None:
+            role = "text" if text is None else "target"
+            _reject(ledger, document_id, row, f"null_{role}", f"the {role} is null")
+        elif len(text) + len(target) > _reader.MAX_DOCUMENT_BYTES:
             detail = f"a document may have {_reader.MAX_DOCUMENT_BYTES} bytes at most"
             _reject(ledger, document_id, row, "too_long", detail)
         else:
-            yield Document(document_id, row, text)
+            yield Document(document_id, row, text, target if columns.target else None)
 
 
 def raise_unless_damage(exc: Exception) -> None:

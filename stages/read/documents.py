@@ -13,18 +13,28 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import pyarrow as pa
-from premask.schemas.records import DOCUMENTS, MAX_BATCH_CHARACTERS, MAX_BATCH_DOCUMENTS
+from premask.schemas.records import (
+    DOCUMENTS,
+    MAX_BATCH_CHARACTERS,
+    MAX_BATCH_DOCUMENTS,
+    TARGETED_DOCUMENTS,
+)
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
 
 
 class Document(NamedTuple):
-    """One record of the schema `DOCUMENTS`."""
+    """One record of the schema `DOCUMENTS`, or with a target of `TARGETED_DOCUMENTS`."""
 
     document_id: str
     position: int
     text: str
+    target: str | None = None
+
+    @property
+    def num_characters(self) -> int:
+        return len(self.text) + len(self.target or "")
 
 
 def decode(data: bytes, encoding: str, counters: Counter[str]) -> str:
@@ -54,29 +64,27 @@ def replace_surrogates(text: str, counters: Counter[str]) -> str:
 
 
 def batches(documents: Iterable[Document]) -> Iterator[pa.RecordBatch]:
-    """Record batches of the schema `DOCUMENTS`, within the limits stated there."""
+    """Record batches of the schema `DOCUMENTS`, within the limits stated there.
+
+    Where documents have targets, all of them must, and so have the batches.
+    """
     gathered: list[Document] = []
     num_characters = 0
     for document in documents:
         if gathered and (
             len(gathered) == MAX_BATCH_DOCUMENTS
-            or num_characters + len(document.text) > MAX_BATCH_CHARACTERS
+            or num_characters + document.num_characters > MAX_BATCH_CHARACTERS
         ):
             yield _batch(gathered)
             gathered, num_characters = [], 0
         gathered.append(document)
-        num_characters += len(document.text)
+        num_characters += document.num_characters
     if gathered:
         yield _batch(gathered)
 
 
 def _batch(documents: list[Document]) -> pa.RecordBatch:
-    ids, positions, texts = zip(*documents, strict=True)
-    return pa.record_batch(
-        [
-            pa.array(ids, pa.large_string()),
-            pa.array(positions, pa.int64()),
-            pa.array(texts, pa.large_string()),
-        ],
-        schema=DOCUMENTS,
-    )
+    schema = DOCUMENTS if documents[0].target is None else TARGETED_DOCUMENTS
+    columns = [*zip(*documents, strict=True)][: len(schema)]
+    arrays = [pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
+    return pa.record_batch(arrays, schema=schema)

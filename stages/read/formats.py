@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
+from premask._errors import RequestError
 from premask.schemas.job import Source
 from premask.schemas.unit import Ledger, Unit
 from premask.stages.read._reader import Reader
@@ -14,16 +15,20 @@ from premask.stages.read.jsonl import JSONL
 from premask.stages.read.mediawiki import MEDIAWIKI
 from premask.stages.read.parquet import PARQUET
 from premask.stages.read.text import TEXT
+from premask.stages.read.tsv import TSV
 from premask.stages.read.wikiextractor import WIKIEXTRACTOR
 
 FORMATS: dict[str, Reader] = {
     "text": TEXT,
     "jsonl": JSONL,
+    "tsv": TSV,
     "wikiextractor": WIKIEXTRACTOR,
     "mediawiki": MEDIAWIKI,
     "parquet": PARQUET,
     "datasets": DATASETS,
 }
+
+_WITH_FIELDS = ("jsonl", "tsv", "parquet", "datasets")
 
 
 def plan_source(source: Source, index: int, unit_bytes: int) -> list[Unit]:
@@ -38,6 +43,14 @@ def plan_source(source: Source, index: int, unit_bytes: int) -> list[Unit]:
         RequestError: nothing is there, or it cannot be read as the source says.
     """
     files = resolve(source)
+    for file in files:
+        if source.target_field is not None and file.format not in _WITH_FIELDS:
+            raise RequestError(
+                f"{file.path} is of the format {file.format}, which has no field "
+                f"{source.target_field!r} for a target; pairs come from "
+                f"{', '.join(_WITH_FIELDS)}",
+                location=f"sources.{index}.target_field",
+            )
     return [
         unit
         for file in files

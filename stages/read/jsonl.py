@@ -2,7 +2,8 @@
 ``article.body``.
 
 Lines end in ``\\n``; blank ones are skipped. A line that is no JSON object, or has no text, is
-rejected: `bad_json`, `not_an_object`, `missing_text`, `null_text`, `text_not_a_string`. Of
+rejected: `bad_json`, `not_an_object`, `missing_text`, `null_text`, `text_not_a_string`; the
+same of a target that is asked for. Of
 duplicate keys the last counts. Integers of any size are read, as their digits. `position` is
 the first byte of the line.
 """
@@ -96,6 +97,7 @@ def _document(
         own_id = _find(record, source.id_field or DEFAULT_ID_FIELD)
         document_id = replace_surrogates(record_id(own_id, document_id), ledger.counters)
         text = _text(record, source.text_field)
+        target = source.target_field and _text(record, source.target_field, "target")
     except _BadLine as exc:
         if exc.reason == "bad_json" and stream.damaged:
             return  # the line that a damaged stream cut off: accounted for with the damage
@@ -111,7 +113,8 @@ def _document(
     ledger.documents_read += 1
     if "\\ud" in line or "\\uD" in line:
         text = replace_surrogates(text, ledger.counters)
-    yield Document(document_id, position, text)
+        target = target and replace_surrogates(target, ledger.counters)
+    yield Document(document_id, position, text, target)
 
 
 def _record(line: str) -> dict[str, Any]:
@@ -137,15 +140,15 @@ def _find(record: dict[str, Any], field: str) -> Any:
     return value
 
 
-def _text(record: dict[str, Any], field: str) -> str:
+def _text(record: dict[str, Any], field: str, role: str = "text") -> str:
     text = _find(record, field)
     if text is _ABSENT:
-        raise _BadLine("missing_text", f"no field {field!r}; there are {list(record)}")
+        raise _BadLine(f"missing_{role}", f"no field {field!r}; there are {list(record)}")
     if text is None:
-        raise _BadLine("null_text", f"field {field!r} is null")
+        raise _BadLine(f"null_{role}", f"field {field!r} is null")
     if type(text) is not str:
         kind = "int" if isinstance(text, _Integer) else type(text).__name__
-        raise _BadLine("text_not_a_string", f"field {field!r} is of type {kind}")
+        raise _BadLine(f"{role}_not_a_string", f"field {field!r} is of type {kind}")
     return text
 
 

@@ -67,8 +67,8 @@ def _group_sizes(file: SourceFile, source: Source) -> list[int]:
 
 def _text_bytes(group: pq.RowGroupMetaData, columns: Columns) -> int:
     chunks = [group.column(position) for position in range(group.num_columns)]
-    wanted = ".".join(columns.text)
-    return sum(c.total_uncompressed_size for c in chunks if c.path_in_schema == wanted)
+    wanted = {".".join(columns.text), ".".join(columns.target)}
+    return sum(c.total_uncompressed_size for c in chunks if c.path_in_schema in wanted)
 
 
 def _read(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:

@@ -41,7 +41,9 @@ def recognise(path: str, source: Source) -> str:
     suffix = PurePosixPath(name.stem).suffix if name.suffix in SUFFIXES else name.suffix
     if not head.content:
         return _of_empty(suffix)
-    return _of_content(path, suffix, head)
+    # A table of tabs may hold anything, unless the source says where the text is.
+    has_columns = source.target_field is not None or source.text_field.isdigit()
+    return _of_content(path, suffix, head, has_columns=has_columns)
 
 
 def _of_empty(suffix: str) -> str:
@@ -52,7 +54,7 @@ def _of_empty(suffix: str) -> str:
     return "jsonl" if suffix in _JSON_SUFFIXES else "text"
 
 
-def _of_content(path: str, suffix: str, head: Head) -> str:
+def _of_content(path: str, suffix: str, head: Head, *, has_columns: bool) -> str:
     text = head.content.decode(head.encoding, "ignore")[:_HEAD_CHARACTERS]
     if _WIKIEXTRACTOR.match(text):
         return "wikiextractor"
@@ -60,6 +62,8 @@ def _of_content(path: str, suffix: str, head: Head) -> str:
         return "mediawiki"
     if suffix in _TEXT_SUFFIXES:
         return "text"
+    if suffix == ".tsv" and has_columns:
+        return "tsv"
     if suffix in _JSON_SUFFIXES or _is_json_object(text):
         if text.lstrip().startswith("["):
             _refuse(path, "a JSON array, not one object per line", "write it as JSON lines")
@@ -71,8 +75,8 @@ def _of_content(path: str, suffix: str, head: Head) -> str:
     return _refuse(
         path,
         "of a format that cannot be told from its name and content",
-        "give --format text, jsonl, parquet, wikiextractor, mediawiki or datasets, or a glob "
-        "that leaves it out",
+        "give --format text, jsonl, tsv, parquet, wikiextractor, mediawiki or datasets, or a "
+        "glob that leaves it out",
     )
 
 

@@ -17,7 +17,8 @@ import xxhash
 from premask.masking._rows import Vocabulary
 from premask.schemas.shard import shard_metadata
 from premask.stages import write
-from premask.stages.rows_table import Cut, RowTable, TokenStream
+from premask.stages.row_frame import text_frame
+from premask.stages.rows_table import Row, RowTable, TokenStream
 from premask.stages.write import dataset_info, dataset_state, write_shard
 
 VOCABULARY = Vocabulary(size=1000, cls_id=1, sep_id=2, prefix_ids=(1,), suffix_ids=(2,))
@@ -30,7 +31,7 @@ def row_batches(
     """Rows of 1 to 20 tokens with random seeds."""
     rng = np.random.default_rng(5)
     tracks = ["pos_tags"] if track else []
-    table = RowTable.of(VOCABULARY, tracks)
+    table = RowTable.of(VOCABULARY.size, text_frame(VOCABULARY, None), tracks)
     batches = []
     for start in range(0, num_rows, per_batch):
         count = min(per_batch, num_rows - start)
@@ -42,9 +43,14 @@ def row_batches(
             document_starts=borders[:-1],
             document_ids=[f"d{start + i}" for i in range(count)],
             positions=np.arange(count),
+            ranks_D=np.zeros(count, np.uint16),
+            seeds_D=np.zeros(count, np.uint64),
+            part_starts=np.zeros(0, np.int64),
         )
-        cuts = [Cut(int(a), int(b), int(rng.integers(2**63))) for a, b in pairwise(borders)]
-        batches.append(table.rows(stream, cuts))
+        seeds = rng.integers(2**63, size=count).tolist()
+        stretches = pairwise(borders.tolist())
+        rows = [Row((x,), seed) for x, seed in zip(stretches, seeds, strict=True)]
+        batches.append(table.rows(stream, rows))
     return batches
 
 
