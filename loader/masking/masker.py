@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from premask._errors import PolicyError
-from premask.masking._backend import Array, is_jax, namespace
+from premask.masking._backend import Array, full, is_jax, namespace
 from premask.masking._operation import Apply, Binding
 from premask.masking._rows import PaddedRows
 from premask.masking.adaptive import TABLE, Feedback, Snapshot, adaptive_law
@@ -82,6 +82,7 @@ class Masker:
         Raises:
             PolicyError: the rows lack a track that the policy needs, or are too long.
         """
+        rows = _with_a_column(rows)
         if self.members:
             member = self._choose(rows, epoch, step)
             return choose_rows(self.members, member, rows, epoch, step)
@@ -230,3 +231,13 @@ class Masker:
             f"policy {self.policy.name!r} needs the {names}, which these rows lack; {remedy}",
             location="policy",
         )
+
+
+def _with_a_column(rows: PaddedRows) -> PaddedRows:
+    """Rows of width 0 get one column of padding: gathers need a place to look at."""
+    num_rows, width = rows.input_ids.shape
+    if width:
+        return rows
+    column = full(rows.lengths, (num_rows, 1), 0)
+    tracks = dict.fromkeys(rows.tracks, column)
+    return dataclasses.replace(rows, input_ids=column, boundaries=column, tracks=tracks)

@@ -71,6 +71,21 @@ def test_batches_of_one_or_two_positions_work(name: str, backend: str, length: i
     np.testing.assert_array_equal(hits.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("name", ["random", "whole_word", "span", "denoising", "mixture"])
+def test_a_batch_of_empty_rows_alone_predicts_nothing(name: str, backend: str) -> None:
+    none = np.zeros((2, 0), np.int32)
+    rows = dataclasses.replace(
+        random_rows(np.random.default_rng(0), 2, 20),
+        input_ids=none,
+        boundaries=none,
+        tracks={"entity_labels": none, "pos_tags": none},
+        lengths=np.zeros(2, np.int32),
+    )
+    outputs = policy(name).bind(BINDING)(on(rows, backend))
+    assert (np.asarray(outputs["labels"]) == -100).all()
+
+
 @pytest.mark.parametrize("name", ["random", "whole_word", "span", "ngram", "mixture"])
 def test_a_batch_without_rows_gives_empty_arrays(name: str) -> None:
     rows = pick(random_rows(np.random.default_rng(0), 3, 20), slice(0, 0))
