@@ -172,7 +172,7 @@ def test_random_seconds_are_uniform_over_the_other_documents() -> None:
     rows, _ = run(
         token_batches(texts), arrangement="segment_pairs", max_length=35, dupe_factor=400
     )
-    pairs = Counter()
+    pairs: Counter[tuple[int, int]] = Counter()
     for row in rows:
         if label_of(row):
             first, second = (documents_of(x, texts).pop() for x in segments_of(row))
