@@ -5,12 +5,14 @@ a recount of all shards gives the same. `document_count` is the number of docume
 id occurs at least once; it is taken before documents are cut into rows, so that neither windows
 nor their overlap count a document twice. Documents of which no row was kept are in it, too.
 
+Words, and entities by label, are counted in the rows as well, for the manifest's counters.
+
 All counts are int64 and merge by addition, in any order. About 10 ns per token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -23,6 +25,7 @@ from premask._format import BOUNDARIES, INPUT_IDS, Boundary
 Int64 = npt.NDArray[np.int64]
 
 _COUNT, _DOCUMENT_COUNT = "count", "document_count"
+_LABELS = "entity_labels"
 _NUM_DOCUMENTS = b"num_documents"
 COUNTS = pa.schema(
     [
@@ -90,6 +93,7 @@ class Counter:
 
     Attributes:
         num_rows, num_tokens: of the rows so far, special tokens included.
+        num_words: words that begin in these rows; one cut by a row's end begins twice.
     """
 
     def __init__(self, vocabulary_size: int) -> None:
@@ -99,6 +103,8 @@ class Counter:
         self._num_documents = 0
         self.num_rows = 0
         self.num_tokens = 0
+        self.num_words = 0
+        self._entities_E = np.zeros(256, np.int64)
 
     def tap_tokens(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Passes TOKENS on and counts the documents of every id."""
@@ -122,7 +128,22 @@ class Counter:
             self._counts_V += count_tokens(batch, self._size)
             self.num_rows += batch.num_rows
             self.num_tokens += len(batch.column(INPUT_IDS).flatten())
+            self._count_spans(batch)
             yield batch
+
+    def _count_spans(self, batch: pa.RecordBatch) -> None:
+        bits_T = batch.column(BOUNDARIES).flatten().to_numpy()
+        self.num_words += int(np.count_nonzero(bits_T & Boundary.WORD_START))
+        if _LABELS in batch.schema.names:
+            labels_T = batch.column(_LABELS).flatten().to_numpy()
+            begun = labels_T[(bits_T & Boundary.ENTITY_START) != 0]
+            self._entities_E += np.bincount(begun, minlength=256)
+
+    def tallies(self, labels: Sequence[str]) -> dict[str, int]:
+        """``words``, and ``entities_LABEL`` for every label met; `labels` by code."""
+        codes = np.flatnonzero(self._entities_E).tolist()
+        entities = {f"entities_{labels[code]}": int(self._entities_E[code]) for code in codes}
+        return {"words": self.num_words, **entities}
 
     def counts(self) -> Counts:
         """What has been counted so far."""

@@ -104,3 +104,20 @@ def test_a_recount_of_the_shard_gives_the_counts(tmp_path: Path) -> None:
 def test_a_damaged_table_is_refused(data: bytes) -> None:
     with pytest.raises(FormatError, match=r"not a table of counts.*counts\.arrow"):
         Counts.from_bytes(data, location="counts.arrow")
+
+
+def test_words_and_entities_are_counted_where_they_begin() -> None:
+    word, entity = int(Boundary.WORD_START), int(Boundary.ENTITY_START | Boundary.IN_ENTITY)
+    rows = pa.RecordBatch.from_pydict(
+        {
+            "input_ids": pa.array([[1, 5, 6, 7, 2], [1, 8, 2]], pa.list_(pa.uint16())),
+            "boundaries": pa.array(
+                [[1, word | entity, 32, word, 1], [1, word | entity, 1]], pa.list_(pa.uint8())
+            ),
+            "entity_labels": pa.array([[0, 1, 1, 0, 0], [0, 3, 0]], pa.list_(pa.uint8())),
+        }
+    )
+    counter = Counter(VOCABULARY.size)
+    assert list(counter.tap_rows([rows, rows])) == [rows, rows]
+    names = ("", "PER", "ORG", "LOC")
+    assert counter.tallies(names) == {"words": 6, "entities_PER": 2, "entities_LOC": 2}
