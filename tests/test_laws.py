@@ -16,11 +16,14 @@ from premask.pipeline.freeze import freeze
 from premask.pipeline.local import LocalEngine
 from premask.pipeline.progress import Reporters
 from premask.pipeline.ray_engine import RayEngine
+from premask.schemas.job import Job
 from premask.stages.freeze import check_freezable
 
-from tests.pipeline.sets import files_of
+from tests.conftest import ROOT
+from tests.pipeline.sets import files_of, run_build
 
 EPOCHS = 2
+SAMPLES = ROOT / "samples"
 PAIRS = {"seq2seq"}  # needs rows of pairs
 # What static rows cannot hold: losses of a model, several numbers per token.
 DYNAMIC_ONLY = {"adaptive", "permutation", "future_ngram"}
@@ -93,6 +96,25 @@ def test_law_1_static_equals_dynamic(annotated_set: Path, tmp_path: Path, name: 
         dynamic = rows_of(batches(annotated_set, policy=name, epoch=epoch))
         assert len(dynamic["input_ids"]) == len(opened(annotated_set))
         assert_same(static, dynamic, premask.policy(name).outputs)
+
+
+def test_law_1_holds_for_pairs(annotated_set: Path, tmp_path: Path) -> None:
+    source = {"path": str(SAMPLES / "news"), "text_field": "text", "target_field": "title"}
+    values = {
+        "sources": [source],
+        "output": str(tmp_path / "pairs"),
+        "tokenizer": str(annotated_set / "tokenizer.json"),
+        "rows": {"arrangement": "pairs", "max_length": 256},
+    }
+    run_build(Job.model_validate(values))
+    (name,) = PAIRS
+    frozen = run_freeze(tmp_path / "pairs", tmp_path / "static", name, LocalEngine())
+    static = rows_of(batches(frozen, epoch=1))
+    dynamic = rows_of(batches(tmp_path / "pairs", policy=name, epoch=1))
+    assert len(dynamic["labels"]) == len(
+        (SAMPLES / "news" / "news.jsonl").read_text().splitlines()
+    )
+    assert_same(static, dynamic, premask.policy(name).outputs)
 
 
 def test_law_1_holds_for_the_pure_function(annotated_set: Path, tmp_path: Path) -> None:
