@@ -55,13 +55,17 @@ def documents_of(shards: ShardSet, row: int) -> tuple[Place, ...]:
     stored = shards[row]
     seed, first = int(stored[SEED]), str(stored[DOCUMENT_ID])
     found = list(_places(shards, seed=seed, document_id=first))
-    begun = [k for k, place in enumerate(found) if place.seed == seed]
-    if len(begun) == int(stored[NUM_DOCUMENTS]):
-        return tuple(found[k] for k in begun)
-    if begun:
-        # The table is in the order of the text: the one before these is the one that goes on.
-        return tuple(found[k] for k in (begun[0] - 1, *begun) if k >= 0)
-    return tuple(found)
+    here = [place for place in found if place.seed == seed]
+    if len(here) == int(stored[NUM_DOCUMENTS]):
+        return tuple(sorted(here, key=lambda place: place.document_id != first))
+    # The first goes on from an earlier row, and that is all that is missing.
+    known = {place[1:3] for place in here}
+    others = {place[1:3]: place for place in found if place[1:3] not in known}
+    if not here:
+        return tuple(others.values())
+    # The table is in the order of the text: of those with its id, the last before the next.
+    before = [place for place in others.values() if found.index(place) < found.index(here[0])]
+    return (*(before or [*others.values()])[-1:], *here)
 
 
 def rows_of(shards: ShardSet, document_id: str) -> tuple[int, ...]:
@@ -94,6 +98,8 @@ def rows_of(shards: ShardSet, document_id: str) -> tuple[int, ...]:
                 begin.append(start + k)
             elif first == document_id:
                 others.append(start + k)
+    order = {place.seed: k for k, place in reversed([*enumerate(places)])}
+    begin.sort(key=lambda row: order[int(shards[row][SEED])])
     return (*begin, *others)
 
 

@@ -29,7 +29,7 @@ from premask.pipeline.finish import plain_type
 from premask.pipeline.output import Output
 from premask.pipeline.session import read_manifest
 from premask.stages.count import Counts, Int64, count_tokens
-from premask.stages.places import PLACES
+from premask.stages.places import PLACES, num_documents
 
 
 def verify(path: str) -> tuple[Manifest, list[str]]:
@@ -148,7 +148,7 @@ def _check_tables(output: Output, manifest: Manifest, recount_V: Int64 | None) -
                     yield f"the counts are not those of the shards - at {location}"
             elif name == PLACES and manifest.mode == "dynamic":
                 kept = manifest.totals.get("documents_kept")
-                found = sum(batch.num_rows for batch in pa.ipc.open_stream(data))
+                found = num_documents(pa.ipc.open_stream(data))
                 if found != kept:
                     yield f"{found} documents; the manifest says {kept} kept - at {location}"
         except FormatError as error:

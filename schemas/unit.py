@@ -47,8 +47,9 @@ class Ledger:
         unit: the unit's stable name, ``name:start``.
         documents_read: documents met by the reader, bad ones included.
         rejected: one plain record per rejected document, as in ``rejected.jsonl``.
-        places: document id, position and seed of the row in which it begins, for every
-            document kept, in the order of the unit.
+        places: document id, position and seed of a row: for every document kept the row in
+            which it begins, and the others in which it does not stand first; in the order of
+            the unit.
         counters: what was passed over on purpose or repaired, by name (``redirects``,
             ``replaced_bytes``, ``snapped_spans``, ...).
         share_read: how much of the unit has been read, 0 to 1, for progress alone; stays 0

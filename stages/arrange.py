@@ -41,6 +41,7 @@ from premask.stages.arrange_pairs import cut_pairs
 from premask.stages.arrange_segments import cut_segments
 from premask.stages.arrange_stream import cut_full, cut_sentences
 from premask.stages.layout import Layout, Numbering
+from premask.stages.placing import Placing
 from premask.stages.row_identity import RowIdentity
 from premask.stages.rows_table import Row, RowTable, TokenStream
 from premask.stages.windows import WINDOW_TOKENS
@@ -79,6 +80,7 @@ def arrange(
     unit = _Unit(
         cut=_CUTTERS[rows.arrangement],
         ledger=ledger,
+        placing=Placing(identity),
         copies=[
             Numbering(layout=layout, identity=identity, counters=ledger.counters, copy=copy)
             for copy in range(rows.dupe_factor)
@@ -91,6 +93,7 @@ def arrange(
         table = table or RowTable.of(vocabulary.size, layout.frame, names, layout.label)
         for made in unit.rows(stream, is_last):
             yield table.rows(stream, made)
+    ledger.places += unit.placing.places()
 
 
 def _streams(
@@ -117,6 +120,7 @@ class _Unit:
 
     cut: Cutter
     ledger: Ledger
+    placing: Placing
     copies: list[Numbering]
     positions: list[int]
 
@@ -126,7 +130,7 @@ class _Unit:
             rows, used = self.cut(numbering, stream, self.positions[index], is_last)
             self.positions[index] = len(stream) if is_last else used
             if rows:
-                stream.mark(rows, numbering.copy)
+                self.placing.note(stream, rows)
             size = max(1, _BATCH_TOKENS // numbering.layout.rows.max_length)
             for first in range(0, len(rows), size):
                 yield rows[first : first + size]
@@ -135,12 +139,8 @@ class _Unit:
         """What no copy has used yet; documents that are in no row are rejected."""
         position = min(self.positions)
         self.positions = [at - position for at in self.positions]
-        for document in range(stream.num_behind(position)):
-            if stream.ranks_D[document]:
-                place = stream.document_ids[document], int(stream.positions[document])
-                self.ledger.places.append((*place, int(stream.seeds_D[document])))
-            else:
-                self._reject(stream, document)
+        for document in self.placing.leave(stream, stream.num_behind(position)):
+            self._reject(stream, document)
         return stream.behind(position)
 
     def _reject(self, stream: TokenStream, document: int) -> None:

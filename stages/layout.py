@@ -160,7 +160,8 @@ class Numbering:
     def make(self, *pieces: tuple[int, int], label: int = 0, borrows: bool = False) -> Row:
         """The next row; it may borrow all but the first of its pieces."""
         num_own = 1 if borrows else len(pieces)
-        row = Row(pieces, self.identity.seed(self.ordinal), label, num_own)
+        ordinal = self.ordinal
+        row = Row(pieces, self.identity.seed(ordinal), ordinal, label, num_own)
         self.row += 1
         return row
 

@@ -1,7 +1,8 @@
-"""Where every document went: the table ``documents.arrow``, from a document to its first row.
+"""Where every document went: the table ``documents.arrow``, from a document to its rows.
 
-An Arrow IPC stream, buffers compressed with zstd: one record per document that was kept, in
-the order of the units, and of the documents in a unit. A row is named by its seed, which says
+An Arrow IPC stream, buffers compressed with zstd: a record for every document that was kept and
+the row in which it begins, and for every further row in which it does not stand first, in the
+order of the units, and of the documents in a unit. A row is named by its seed, which says
 nothing of where the shuffle of a shard put it. Together with the `document_id` of every row,
 which names the document that stands first in it, this gives all documents of a row and all
 rows of a document (`premask.pipeline.lineage`). Costs some 20 bytes per document on disk and
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from premask._format import DOCUMENT_ID, SEED
 from premask.stages.write import HashingFile
 
@@ -62,3 +64,19 @@ def write_places(path: Path, parts: Iterable[bytes]) -> str:
             for batch in pa.ipc.open_stream(part):
                 stream.write_batch(batch)
     return file.sha256.hexdigest()
+
+
+def num_documents(batches: Iterable[pa.RecordBatch]) -> int:
+    """Documents in the table: records of one document stand together."""
+    count, last = 0, None
+    for batch in batches:
+        table = pa.Table.from_batches([batch]).select([UNIT, POSITION])
+        units, positions = (table.column(name).combine_chunks() for name in (UNIT, POSITION))
+        changes = pc.or_(
+            pc.not_equal(units[1:], units[:-1]), pc.not_equal(positions[1:], positions[:-1])
+        )
+        if batch.num_rows:
+            first = units[0].as_py(), positions[0].as_py()
+            count += (first != last) + (pc.sum(changes).as_py() or 0)
+            last = units[-1].as_py(), positions[-1].as_py()
+    return count

@@ -21,7 +21,7 @@ from premask.stages.row_frame import Frame
 Int64 = npt.NDArray[np.int64]
 Column = npt.NDArray[Any]
 _MAX_UINT16 = (1 << 16) - 1
-_MOST_COPIES = 1 << 12
+IN_NO_ROW = (1 << 64) - 1
 
 
 class Row(NamedTuple):
@@ -30,12 +30,14 @@ class Row(NamedTuple):
     Attributes:
         pieces: stretches of the stream: start and stop.
         seed: its mask seed.
+        ordinal: its name within its unit.
         label: its label, where rows have one.
         num_own: how many pieces are here and nowhere else; those behind are borrowed.
     """
 
     pieces: tuple[tuple[int, int], ...]
     seed: int
+    ordinal: int = 0
     label: int = 0
     num_own: int = 1 << 30
 
@@ -48,8 +50,8 @@ class TokenStream:
         columns: ``[T]`` each, by name: ids, boundaries and tracks.
         document_starts: int64 ``[D]``; the first is negative where its document began earlier.
         document_ids, positions: of the D documents.
-        ranks_D: uint16: above 0 if a row holds some of the document, see `mark`.
-        seeds_D: uint64, the seed of the first such row.
+        first_D: uint64: the ordinal of the first row that holds some of the document.
+        placed_D: bool: whether there is a place of it yet; see `premask.stages.placing`.
         part_starts: int64: where lines, or targets, begin inside documents.
     """
 
@@ -57,8 +59,8 @@ class TokenStream:
     document_starts: Int64
     document_ids: Sequence[str]
     positions: Int64
-    ranks_D: npt.NDArray[np.uint16]
-    seeds_D: npt.NDArray[np.uint64]
+    first_D: npt.NDArray[np.uint64]
+    placed_D: npt.NDArray[np.bool_]
     part_starts: Int64
 
     def __len__(self) -> int:
@@ -84,8 +86,8 @@ class TokenStream:
             document_starts=starts_D,
             document_ids=batch.column("document_id").to_pylist(),
             positions=batch.column("position").to_numpy(),
-            ranks_D=np.zeros(batch.num_rows, np.uint16),
-            seeds_D=np.zeros(batch.num_rows, np.uint64),
+            first_D=np.full(batch.num_rows, IN_NO_ROW, np.uint64),
+            placed_D=np.zeros(batch.num_rows, bool),
             part_starts=_part_starts(batch, starts_D),
         )
 
@@ -105,8 +107,8 @@ class TokenStream:
             document_starts=np.concatenate([s.document_starts + n for s, n in shifted]),
             document_ids=[name for stream in streams for name in stream.document_ids],
             positions=np.concatenate([stream.positions for stream in streams]),
-            ranks_D=np.concatenate([stream.ranks_D for stream in streams]),
-            seeds_D=np.concatenate([stream.seeds_D for stream in streams]),
+            first_D=np.concatenate([stream.first_D for stream in streams]),
+            placed_D=np.concatenate([stream.placed_D for stream in streams]),
             part_starts=np.concatenate([s.part_starts + n for s, n in shifted]),
         )
 
@@ -118,8 +120,8 @@ class TokenStream:
             document_starts=self.document_starts[first:] - position,
             document_ids=self.document_ids[first:],
             positions=self.positions[first:],
-            ranks_D=self.ranks_D[first:],
-            seeds_D=self.seeds_D[first:],
+            first_D=self.first_D[first:],
+            placed_D=self.placed_D[first:],
             part_starts=self.part_starts[self.part_starts >= position] - position,
         )
 
@@ -133,27 +135,6 @@ class TokenStream:
         """The index of the document that each position lies in."""
         found: Int64 = np.searchsorted(self.document_starts, positions, side="right") - 1
         return found
-
-    def mark(self, rows: Sequence[Row], copy: int) -> None:
-        """Notes which documents these rows of the copy numbered `copy` hold.
-
-        Of all rows that counts which holds the document as its own, of these the first of the
-        first copy; the rows of a copy are marked in order.
-        """
-        for own in (True, False):
-            rank = (_MOST_COPIES if own else 0) + _MOST_COPIES - copy
-            parts = [(r.pieces[: r.num_own] if own else r.pieces[r.num_own :]) for r in rows]
-            pieces_P = np.array([p for part in parts for p in part], np.int64).reshape(-1, 2)
-            seed_P = np.repeat(np.array([r.seed for r in rows], np.uint64), [*map(len, parts)])
-            first_P = self.documents_at(pieces_P[:, 0])
-            counts_P = self.documents_at(pieces_P[:, 1] - 1) - first_P + 1
-            shift_P = first_P - (np.cumsum(counts_P) - counts_P)
-            documents = np.arange(int(counts_P.sum())) + np.repeat(shift_P, counts_P)
-            seeds = np.repeat(seed_P, counts_P)
-            new = self.ranks_D[documents] < rank
-            # Backwards, since of several values assigned to one place the last one stays.
-            self.seeds_D[documents[new][::-1]] = seeds[new][::-1]
-            self.ranks_D[documents[new]] = rank
 
 
 def _part_starts(batch: pa.RecordBatch, starts_D: Int64) -> Int64:

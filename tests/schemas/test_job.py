@@ -107,3 +107,63 @@ def test_gpus_do_not_shape_an_annotated_job() -> None:
 )
 def test_everything_else_shapes_it(values: dict[str, Any]) -> None:
     assert job(**values).shaping() != job().shaping()
+
+
+RULES = {"pipeline": "premask/rules", "tracks": ["sentences"]}
+
+
+@pytest.mark.parametrize(
+    "arrangement", ["sentences", "document_sentences", "segment_pairs", "sentence_order"]
+)
+def test_rows_of_sentences_need_to_know_where_they_begin(arrangement: str) -> None:
+    where, message = place(rows={"arrangement": arrangement})
+    assert where == "rows"
+    assert "premask/rules" in message
+    assert job(rows={"arrangement": arrangement}, annotate=RULES).annotate is not None
+
+
+def test_pairs_need_a_target_and_nothing_else_takes_one() -> None:
+    targeted = {"path": "a.jsonl", "target_field": "fr"}
+    assert place(rows={"arrangement": "pairs"})[0] == "rows"
+    assert place(sources=[targeted])[0] == "rows"
+    where, message = place(
+        sources=[targeted, {"path": "b.jsonl"}], rows={"arrangement": "pairs"}
+    )
+    assert (where, "sources.1.target_field" in message) == ("rows", True)
+    assert job(sources=[targeted], rows={"arrangement": "pairs"}).rows.overflow == "truncate"
+
+
+@pytest.mark.parametrize(
+    ("rows", "key"),
+    [
+        ({"packing": "best_fit"}, "packing"),
+        ({"arrangement": "documents", "packing": "best_fit", "stride": 3}, "stride"),
+        (
+            {"arrangement": "documents", "packing": "in_order", "short_row_probability": 0.1},
+            "short_row_probability",
+        ),
+        ({"arrangement": "lines", "short_row_probability": 0.1}, "short_row_probability"),
+        ({"target_length": 9}, "target_length"),
+        ({"overflow": "reject"}, "overflow"),
+        ({"arrangement": "lines", "fill_in_middle": {}}, "fill_in_middle"),
+        ({"dupe_factor": 0}, "dupe_factor"),
+    ],
+)
+def test_options_belong_to_their_arrangements(rows: dict[str, Any], key: str) -> None:
+    assert place(rows=rows)[0] == f"rows.{key}"
+
+
+def test_a_target_must_leave_room_to_the_source() -> None:
+    targeted = [{"path": "a.jsonl", "target_field": "fr"}]
+    rows = {"arrangement": "pairs", "max_length": 16, "target_length": 13}
+    where, message = place(sources=targeted, rows=rows)
+    assert where == "rows.target_length"
+    assert "leave 4 tokens" in message
+
+
+def test_packing_and_copies_and_fill_in_the_middle_are_legal() -> None:
+    found = job(rows={"arrangement": "documents", "packing": "best_fit", "dupe_factor": 5})
+    assert (found.rows.packing, found.rows.dupe_factor) == ("best_fit", 5)
+    middle = job(rows={"fill_in_middle": {"rate": 0.9}}).rows.fill_in_middle
+    assert middle is not None
+    assert middle.sentinels == ("<extra_id_0>", "<extra_id_1>", "<extra_id_2>")

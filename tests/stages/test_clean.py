@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from premask._errors import RequestError
 from premask.schemas.job import Clean
-from premask.schemas.records import DOCUMENTS
+from premask.schemas.records import DOCUMENTS, TARGETED_DOCUMENTS
 from premask.schemas.unit import Ledger
-from premask.stages.clean import clean_documents
+from premask.stages.clean import clean_documents, follow
 
 
 def cleaned(*texts: str, batch: int = 2, **options: Any) -> tuple[list[str], Ledger]:
@@ -78,3 +80,71 @@ def test_repeats_go_across_batches_when_asked() -> None:
 def test_a_batch_without_survivors_is_left_out() -> None:
     kept, _ = cleaned("", "", "x", "y")
     assert kept == ["x", "y"]
+
+
+def test_documents_of_few_words_are_rejected() -> None:
+    kept, ledger = cleaned("one two", " one\ntwo  three ", "one two three four", min_words=3)
+    assert kept == [" one\ntwo  three ", "one two three four"]
+    assert reasons(ledger) == [("d0", "too_short")]
+    assert ledger.rejected[0]["detail"] == "2 words, at least 3 are asked"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_title"),
+    [
+        ("Anarchism", True),
+        ("\n  Battle of Hastings \n\n", True),
+        ("He said so.", False),
+        ('"He said so."', False),
+        ("名前はまだ無い。", False),
+        ("Really?", False),
+        ("Title\n\nAnd its text", False),
+        ("Contents:", False),
+    ],
+)
+def test_stubs_are_single_lines_that_end_no_sentence(text: str, is_title: bool) -> None:
+    kept, ledger = cleaned(text, drop_stubs=True)
+    assert kept == ([] if is_title else [text])
+    assert reasons(ledger) == ([("d0", "stub")] if is_title else [])
+
+
+def test_titles_stay_unless_it_is_asked() -> None:
+    assert cleaned("Anarchism")[0] == ["Anarchism"]
+
+
+def test_ftfy_mends_what_was_decoded_wrongly_and_nothing_else() -> None:
+    broken = "schÃ¶n"
+    same = "“curly” ﬁne ＡＢＣ e\u0301"
+    assert cleaned(broken, same, unicode="ftfy")[0] == ["schön", "“curly” ﬁne ＡＢＣ é"]
+
+
+def test_ftfy_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ftfy", None)
+    with pytest.raises(RequestError, match=r"pip install ftfy.* at clean\.unicode"):
+        clean_documents(Clean(unicode="ftfy"))
+
+
+def test_repeats_that_were_found_before_are_followed() -> None:
+    rows = [{"document_id": f"d{i}", "position": i, "text": t} for i, t in enumerate("a bac")]
+    batch = pa.RecordBatch.from_pylist(rows, schema=DOCUMENTS)
+    ledger = Ledger(unit="a:0")
+    stage = clean_documents(Clean(drop_duplicates=True), follow([0, 3]))
+    (result,) = stage(iter([batch]), ledger)
+    # Documents are counted without those that were rejected before.
+    assert result.column("text").to_pylist() == ["b", "a"]
+    assert reasons(ledger) == [("d0", "duplicate"), ("d1", "empty"), ("d4", "duplicate")]
+
+
+def test_a_target_is_cleaned_as_its_text_is() -> None:
+    rows = [
+        {"document_id": "d0", "position": 0, "text": "a\r\nb", "target": "e\u0301\x00"},
+        {"document_id": "d1", "position": 1, "text": "a", "target": " \n"},
+    ]
+    batch = pa.RecordBatch.from_pylist(rows, schema=TARGETED_DOCUMENTS)
+    ledger = Ledger(unit="a:0")
+    (result,) = clean_documents(Clean(unicode="NFC"))(iter([batch]), ledger)
+    assert result.schema.equals(TARGETED_DOCUMENTS)
+    assert result.to_pylist() == [
+        {"document_id": "d0", "position": 0, "text": "a\nb", "target": "é"}
+    ]
+    assert ledger.rejected[0]["detail"] == "the target holds nothing but white space"

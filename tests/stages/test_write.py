@@ -43,8 +43,8 @@ def row_batches(
             document_starts=borders[:-1],
             document_ids=[f"d{start + i}" for i in range(count)],
             positions=np.arange(count),
-            ranks_D=np.zeros(count, np.uint16),
-            seeds_D=np.zeros(count, np.uint64),
+            first_D=np.zeros(count, np.uint64),
+            placed_D=np.zeros(count, bool),
             part_starts=np.zeros(0, np.int64),
         )
         seeds = rng.integers(2**63, size=count).tolist()
