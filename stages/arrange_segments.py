@@ -119,6 +119,7 @@ class _Segments:
         end = pool.until(first, last, length)
         is_alone = end - first == 1
         if pool.num_documents == 1 or not (is_alone or words[1] >> 63):
+            end = self._divisible(first, end, last)
             one, two = self._parted(first, end, words)
             return self._row(one, two), end
         middle = first + 1 if is_alone else first + 1 + below(words[0], end - first - 1)
@@ -132,9 +133,15 @@ class _Segments:
         """A row of all sentences that it takes from `first` on, as in order or swapped."""
         numbering = self.numbering
         words = numbering.identity.words(numbering.ordinal)
-        end = self.pool.until(first, last, numbering.length())
+        end = self._divisible(first, self.pool.until(first, last, numbering.length()), last)
         one, two = self._parted(first, end, words)
         return self._row(one, two, is_swapped=bool(words[1] >> 63)), end
+
+    def _divisible(self, first: int, end: int, last: int) -> int:
+        """The end of sentences that make two segments: one more if there is a single word."""
+        if end - first > 1 or end == last:
+            return end
+        return end if len(self._inner_words(*self.pool.stretch(first, end))) else end + 1
 
     def _parted(self, first: int, end: int, words: tuple[int, ...]) -> tuple[Stretch, Stretch]:
         """Two segments that follow each other; the second is empty where there is one word."""
@@ -143,12 +150,15 @@ class _Segments:
             middle = first + 1 + below(words[0], end - first - 1)
             return pool.stretch(first, middle), pool.stretch(middle, end)
         start, stop = pool.stretch(first, end)
-        bits = self.stream.columns[BOUNDARIES][start + 1 : stop]
-        starts = np.flatnonzero(bits & Boundary.WORD_START)
-        if not len(starts):
-            return (start, stop), (stop, stop)
-        cut = start + 1 + int(starts[below(words[0], len(starts))])
+        starts = self._inner_words(start, stop)
+        cut = int(starts[below(words[0], len(starts))]) if len(starts) else stop
         return (start, cut), (cut, stop)
+
+    def _inner_words(self, start: int, stop: int) -> Int64:
+        """Where words begin after the first one."""
+        bits = self.stream.columns[BOUNDARIES][start + 1 : stop]
+        found: Int64 = np.flatnonzero(bits & Boundary.WORD_START) + start + 1
+        return found
 
     def _elsewhere(self, document: int, words: tuple[int, ...], length: int) -> Stretch:
         """Sentences of another document, from a uniform one on, with `length` tokens if any."""
