@@ -179,11 +179,7 @@ def test_models_take_the_batches(make_job: MakeJob, tmp_path: Path, arrangement:
     loader = premask.Loader(out, policy="whole_word", batch_size=8, backend="torch")
     size = manifest_of(out).vocabulary.size
     shape: dict[str, Any] = {"vocab_size": size, "hidden_size": 8, "num_hidden_layers": 1}
-<<<<<<< HEAD
     heads: dict[str, Any] = {"num_attention_heads": 1, "intermediate_size": 8}
-=======
-    heads: dict[str, Any] = {"num_attention_heads": 1, "intermediate_size": 8, "max_position_embeddings": 40}
->>>>>>> base
     model: Any = (
         BertForPreTraining(BertConfig(**shape, **heads))
         if arrangement == "segment_pairs"
