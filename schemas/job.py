@@ -37,6 +37,12 @@ def parse_size(value: Any) -> Any:
         raise ValueError(f"expected a size such as 32MiB, got {value!r}") from None
 
 
+def _column_name(value: Any) -> Any:
+    """YAML reads the number of a column as a number."""
+    return str(value) if type(value) is int else value
+
+
+Column = Annotated[str, BeforeValidator(_column_name)]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 Format = Literal[
     "auto", "text", "jsonl", "tsv", "parquet", "wikiextractor", "mediawiki", "datasets"
@@ -48,15 +54,15 @@ class Source(Model):
 
     path: str = Field(description="file, directory, glob, fsspec URL, or hub name (datasets)")
     format: Format = Field("auto", description="auto: recognised from name and content")
-    text_field: str = Field(
+    text_field: Column = Field(
         "text",
         description="jsonl, tsv, parquet, datasets: the text's column; in a tsv without a "
         "header its number, from 1",
     )
-    target_field: str | None = Field(
+    target_field: Column | None = Field(
         None, description="rows.arrangement: pairs: the target's column, beside the text's"
     )
-    id_field: str | None = Field(
+    id_field: Column | None = Field(
         None,
         description="the id's column; default: 'id' if there is one",
     )

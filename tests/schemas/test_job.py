@@ -167,3 +167,9 @@ def test_packing_and_copies_and_fill_in_the_middle_are_legal() -> None:
     middle = job(rows={"fill_in_middle": {"rate": 0.9}}).rows.fill_in_middle
     assert middle is not None
     assert middle.sentinels == ("<extra_id_0>", "<extra_id_1>", "<extra_id_2>")
+
+
+def test_the_number_of_a_column_needs_no_quotation_marks() -> None:
+    source = {"path": "a.tsv", "text_field": 1, "target_field": 2}
+    found = job(sources=[source], rows={"arrangement": "pairs"}).sources[0]
+    assert (found.text_field, found.target_field) == ("1", "2")
