@@ -24,9 +24,7 @@ from premask.stages.duplicates import (
 )
 
 # Units of documents; equal numbers are equal documents.
-units_of_documents = st.lists(
-    st.lists(st.integers(0, 12), max_size=12), min_size=1, max_size=6
-)
+units_of_documents = st.lists(st.lists(st.integers(0, 12), max_size=12), min_size=1, max_size=6)
 
 
 def hashed(documents: Sequence[int]) -> Hashes:
