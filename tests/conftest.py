@@ -8,6 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A loaded machine is no failure; and what passed once in the check passes again.
+settings.register_profile(
+    "premask",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("premask")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("PREMASK_SHARED", ROOT.parent / "shared"))
