@@ -49,7 +49,10 @@ MaxLength = Annotated[
 ]
 Arrangement = Annotated[
     str | None,
-    typer.Option(help="full or documents; default: full.", rich_help_panel=_ROWS),
+    typer.Option(
+        help="What a row is: full, documents, sentences, pairs, ...; default: full.",
+        rich_help_panel=_ROWS,
+    ),
 ]
 Seed = Annotated[
     int | None, typer.Option(help="Seed of all masks; default: 12345.", rich_help_panel=_ROWS)
