@@ -30,7 +30,7 @@ import pyarrow as pa
 import zstandard
 from premask.schemas.job import Job
 from premask.schemas.records import DOCUMENTS
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice, Unit
 from premask.stages.chain import UnitResult, Workbench, run_unit
 from premask.stages.tokenize import tokenize
 from premask.stages.tokenizer import LoadedTokenizer, load_tokenizer
@@ -122,7 +122,7 @@ def unit(documents: list[str], tokenizer: str, folder: str) -> Callable[[], Unit
     )
     workbench = Workbench.open(job)
     size = corpus.stat().st_size
-    what = Unit(
+    piece = Slice(
         source=0,
         name=corpus.name,
         path=str(corpus),
@@ -132,7 +132,7 @@ def unit(documents: list[str], tokenizer: str, folder: str) -> Callable[[], Unit
         size=size,
         num_bytes=size,
     )
-    return lambda: run_unit(workbench, what, Path(folder) / "shard")
+    return lambda: run_unit(workbench, Unit(slices=(piece,)), Path(folder) / "shard")
 
 
 def main() -> None:

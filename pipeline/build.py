@@ -16,9 +16,10 @@ from premask.pipeline.journal import UnitRecord, changed_files
 from premask.pipeline.local import LocalEngine
 from premask.pipeline.lock import locked
 from premask.pipeline.output import Output
-from premask.pipeline.plan import Plan, input_fingerprints, input_name, make_plan
+from premask.pipeline.plan import Plan, input_fingerprints, make_plan
 from premask.pipeline.progress import Reporter
 from premask.pipeline.ray_engine import RayEngine
+from premask.pipeline.unit_entry import input_name
 from premask.pipeline.work import BuildWork, UnitTask
 from premask.schemas.job import Job
 from premask.stages.collocations import COLLOCATIONS
@@ -65,7 +66,7 @@ def build_plan(
             _tasks(plan, follows_repeats=follows_repeats),
             engine,
             reporter,
-            names=lambda index: f"{plan.units[index].name}:{plan.units[index].start}",
+            names=lambda index: plan.units[index].label,
             num_bytes=lambda index: plan.units[index].num_bytes,
         )
         _refuse_changed_input(plan)
@@ -81,25 +82,25 @@ def build_plan(
 
 
 def _tasks(plan: Plan, *, follows_repeats: bool) -> list[Task]:
-    names = [input_name(unit) for unit in plan.units]
+    inputs = plan.header.inputs
     return [
         Task(
             index=index,
             value=UnitTask(
                 index=index,
                 unit=unit,
-                input_name=name,
-                input_fingerprint=plan.header.inputs[name],
+                fingerprints=tuple(inputs[input_name(piece)] for piece in unit.slices),
                 follows_repeats=follows_repeats,
             ),
         )
-        for index, (unit, name) in enumerate(zip(plan.units, names, strict=True))
+        for index, unit in enumerate(plan.units)
     ]
 
 
 def _refuse_changed_input(plan: Plan) -> None:
     """A file that changed while it was read would make a set of neither version."""
-    before = {input_name(unit): plan.header.inputs[input_name(unit)] for unit in plan.units}
+    names = {input_name(piece) for unit in plan.units for piece in unit.slices}
+    before = {name: plan.header.inputs[name] for name in names}
     if changed := changed_files(before, input_fingerprints(plan.units)):
         raise UnitError(
             f"the input changed during the build: {changed}; start over with --restart",

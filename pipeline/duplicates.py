@@ -95,7 +95,7 @@ def _hash_all(plan: Plan, output: Output, engine: Engine, reporter: Reporter) ->
         engine,
         reporter,
         tally,
-        names=lambda index: f"{units[index].name}:{units[index].start}",
+        names=lambda index: units[index].label,
         num_bytes=lambda index: units[index].num_bytes,
     )
     return sum(len(_read(output, index).high_H) for index in range(len(units)))

@@ -89,13 +89,17 @@ def attempt(run: Callable[[], Result], index: int) -> Outcome:
             index=index,
             status=_verdict(error),
             result={},
-            error=f"{type(error).__name__}: {error}",
+            error="; ".join([f"{type(error).__name__}: {error}", *_notes(error)]),
             trace=traceback.format_exc(),
             seconds=time.perf_counter() - start,
         )
     return Outcome(
         index=index, status="done", result=result, seconds=time.perf_counter() - start
     )
+
+
+def _notes(error: BaseException) -> list[str]:
+    return getattr(error, "__notes__", [])
 
 
 def _verdict(error: BaseException) -> Literal["retry", "failed", "fatal"]:

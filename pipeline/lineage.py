@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from premask._errors import FormatError, RequestError
 from premask._format import DOCUMENT_ID, DOCUMENTS_FILE, NUM_DOCUMENTS, REJECTED_FILE, SEED
 from premask.pipeline.output import Output
+from premask.pipeline.unit_entry import entry_labels
 from premask.shards import ShardSet
 from premask.stages.places import PLACE, PLACES
 
@@ -132,9 +133,8 @@ def _stretches(shards: ShardSet, units: Collection[str]) -> Iterator[tuple[int, 
     """Row numbers to look at, in blocks: of the shards that these units may have made."""
     borders = np.cumsum([0, *(entry.num_rows for entry in shards.manifest.shards)]).tolist()
     for entry, (start, stop) in zip(shards.manifest.shards, pairwise(borders), strict=True):
-        unit = entry.unit
-        # A frozen shard does not name its unit.
-        if "name" in unit and f"{unit['name']}:{unit['start']}" not in units:
+        labels = entry_labels(entry.unit)
+        if labels and labels.isdisjoint(units):
             continue
         for first in range(start, stop, _BLOCK_ROWS):
             yield first, min(first + _BLOCK_ROWS, stop)

@@ -17,10 +17,11 @@ from premask._errors import RequestError
 from premask.pipeline.fingerprint import fingerprint, sample_hash
 from premask.pipeline.journal import Header
 from premask.pipeline.output import absolute, is_url
+from premask.pipeline.unit_entry import input_name
 from premask.schemas.job import Job
-from premask.schemas.unit import Unit
+from premask.schemas.unit import Slice, Unit
 from premask.stages.chain import Workbench
-from premask.stages.read import plan_source
+from premask.stages.read import group, plan_source, tells_size
 from premask.stages.read.opening import open_binary
 
 # Bytes of English per token of a vocabulary of 30,000 to 50,000, and how much text is in a
@@ -37,7 +38,7 @@ class Plan:
 
     Attributes:
         job: the job, its paths absolute so that workers elsewhere find them.
-        units: in the order of (source, file name, start); unit ``i`` makes shard ``i``.
+        units: in the order of (source, file names, start); unit ``i`` makes shard ``i``.
         header: what the shard set will be made from.
         workbench: the job's tokenizer, loaded and found good; no annotator.
         annotator: what the manifest says of the annotator; None without one.
@@ -93,29 +94,29 @@ def make_plan(job: Job) -> Plan:
     )
 
 
-def input_name(unit: Unit) -> str:
-    """The name under which a unit's file stands in a header."""
-    return f"sources.{unit.source}/{unit.name}"
-
-
 def _is_empty(unit: Unit) -> bool:
-    """Whether nothing can be in it; data sets and some servers do not tell their size."""
-    tells = unit.format != "datasets" and not is_url(unit.path)
-    return tells and unit.num_bytes == 0 and unit.end == unit.start
+    """Whether nothing can be in it."""
+    return all(
+        tells_size(piece) and piece.num_bytes == 0 and piece.end == piece.start
+        for piece in unit.slices
+    )
 
 
 def _all_units(job: Job) -> Iterator[Unit]:
     sources = [
-        sorted(plan_source(source, index, job.unit_bytes), key=lambda u: (u.name, u.start))
+        sorted(plan_source(source, index, job.unit_bytes), key=lambda x: (x.name, x.start))
         for index, source in enumerate(job.sources)
     ]
     # Seeds and document ids are made from names: a name that two sources share gets a prefix.
-    owners = Counter(name for units in sources for name in {unit.name for unit in units})
-    for units in sources:
-        for unit in units:
-            shared = owners[unit.name] > 1
-            name = f"{unit.source}:{unit.name}" if shared else unit.name
-            yield replace(unit, name=name, path=_absolute(unit.path))
+    owners = Counter(name for slices in sources for name in {piece.name for piece in slices})
+    for slices in sources:
+        named = [_named(piece, is_shared=owners[piece.name] > 1) for piece in slices]
+        yield from group(named, job.unit_bytes)
+
+
+def _named(piece: Slice, *, is_shared: bool) -> Slice:
+    name = f"{piece.source}:{piece.name}" if is_shared else piece.name
+    return replace(piece, name=name, path=_absolute(piece.path))
 
 
 def _with_absolute_paths(job: Job) -> Job:
@@ -135,30 +136,30 @@ def _absolute(path: str) -> str:
 
 
 def input_fingerprints(units: Iterable[Unit]) -> dict[str, str]:
-    """Fingerprint of every file that the units read, by `input_name`.
+    """Fingerprint of every file that the units read, by `unit_entry.input_name`.
 
     Raises:
         RequestError: a file cannot be read.
     """
-    files = {input_name(unit): unit for unit in units}
+    files = {input_name(piece): piece for unit in units for piece in unit.slices}
     with ThreadPoolExecutor(8) as pool:
         return dict(zip(files, pool.map(_fingerprint_file, files.values()), strict=True))
 
 
-def _fingerprint_file(unit: Unit) -> str:
-    """Size and sample of a unit's file; only what is known of a data set on the hub."""
-    if not unit.size:
-        return f"{unit.format}:{unit.end}"
+def _fingerprint_file(piece: Slice) -> str:
+    """Size and sample of a slice's file; only what is known of a data set on the hub."""
+    if not piece.size:
+        return f"{piece.format}:{piece.end}"
     try:
-        with open_binary(unit.path) as file:
+        with open_binary(piece.path) as file:
             size = file.seek(0, 2)
             # Over a network a seek costs a request and megabytes of read-ahead.
-            num_blocks = 2 if is_url(unit.path) else 16
+            num_blocks = 2 if is_url(piece.path) else 16
             return f"{size}:{sample_hash(file, size, num_blocks)}"
     except OSError as error:
         raise RequestError(
             f"cannot be read: {error.strerror or error}; check the file and its permissions",
-            location=unit.path,
+            location=piece.path,
         ) from error
 
 
@@ -173,5 +174,8 @@ def _annotator(job: Job) -> dict[str, Any] | None:
 
 def _estimate_tokens(unit: Unit) -> float:
     share = _TEXT_SHARE.get(unit.format, 1.0)
-    expansion = _COMPRESSION if unit.name.endswith(_COMPRESSED) else 1.0
-    return unit.num_bytes * expansion * share / _BYTES_PER_TOKEN
+    num_bytes = sum(
+        piece.num_bytes * (_COMPRESSION if piece.name.endswith(_COMPRESSED) else 1.0)
+        for piece in unit.slices
+    )
+    return num_bytes * share / _BYTES_PER_TOKEN

@@ -31,6 +31,7 @@ from premask.pipeline.lock import LOCK
 from premask.pipeline.output import JOURNAL, TEMPORARY, Output
 from premask.pipeline.progress import Reporter
 from premask.pipeline.tally import Tally, plural
+from premask.pipeline.unit_entry import entry_inputs
 
 _WATCH_SECONDS = 0.2
 FAILURES = f"{JOURNAL}/failures.log"
@@ -113,7 +114,7 @@ def finished(output: Output, header: Header) -> Manifest | None:
 
 def _changed_input(manifest: Manifest, header: Header) -> str:
     """Which input differs, as far as the manifest tells."""
-    old = {str(s.unit.get("input")): str(s.unit.get("fingerprint")) for s in manifest.shards}
+    old = {k: v for shard in manifest.shards for k, v in entry_inputs(shard.unit).items()}
     if "tokenizer" in header.inputs:
         old["tokenizer"] = str(manifest.tokenizer.get("sha256"))
     changed = sorted(k for k, v in header.inputs.items() if k in old and old[k] != v)

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from premask._errors import UnitError
 from premask._format import SHARDS_DIRECTORY
@@ -26,6 +25,7 @@ from premask.pipeline.journal import (
     rejected_name,
 )
 from premask.pipeline.output import Output
+from premask.pipeline.unit_entry import unit_entry
 from premask.schemas.job import Job
 from premask.schemas.unit import Unit
 from premask.stages.chain import UnitProgress, UnitResult, Workbench, run_unit
@@ -34,12 +34,11 @@ from premask.stages.places import places_bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitTask:
-    """A unit of a build, and what its shard entry says about its input."""
+    """A unit of a build, and the fingerprints of its files, one for each slice."""
 
     index: int
     unit: Unit
-    input_name: str
-    input_fingerprint: str
+    fingerprints: tuple[str, ...]
     follows_repeats: bool = False  # those that were found before the build
 
 
@@ -98,9 +97,7 @@ def write_record(output: Output, record: UnitRecord, result: UnitResult) -> None
         output.write(rejected_name(record.index), data)
     output.write(counts_name(record.index), result.counts.to_bytes())
     if result.ledger.places:
-        output.write(
-            documents_name(record.index), places_bytes(result.ledger.unit, result.ledger.places)
-        )
+        output.write(documents_name(record.index), places_bytes(result.ledger))
     output.write(record_name(record.index), record.to_bytes())
 
 
@@ -116,7 +113,7 @@ def _record(work: BuildWork, task: UnitTask, result: UnitResult, file: str) -> U
             num_bytes=shard.num_bytes,
             xxh3_64=shard.xxh3_64,
             sha256=shard.sha256,
-            unit=_unit_entry(task),
+            unit=unit_entry(task.unit, task.fingerprints),
         )
     return UnitRecord(
         index=task.index,
@@ -127,10 +124,3 @@ def _record(work: BuildWork, task: UnitTask, result: UnitResult, file: str) -> U
         reasons=dict(reasons),  # `asdict` copies a Counter wrongly
         counters=dict(ledger.counters),
     )
-
-
-def _unit_entry(task: UnitTask) -> dict[str, Any]:
-    """The unit without its path: a shard set does not depend on where the corpus lay."""
-    unit = task.unit.to_json()
-    del unit["path"], unit["num_bytes"]
-    return {**unit, "input": task.input_name, "fingerprint": task.input_fingerprint}

@@ -17,8 +17,8 @@ import pyarrow as pa
 MAX_BATCH_DOCUMENTS = 512
 MAX_BATCH_CHARACTERS = 1_000_000
 
-# `position` is where the document begins in its unit's file: a byte, a line or a row, as the
-# format says; it goes to the reject file.
+# `position` is where the document begins in its file: a byte, a line or a row, as the format
+# says; those of a unit's files are numbered through, see `Ledger.locate`.
 DOCUMENTS = pa.schema(
     [
         pa.field("document_id", pa.large_string(), nullable=False),

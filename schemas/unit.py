@@ -1,15 +1,20 @@
-"""A unit of work, and the ledger in which its documents are accounted for."""
+"""A unit of work, the slices of files that it reads, and the ledger of its documents."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+# A unit's positions are numbered through: `_SLICE` times the slice, plus the place within it.
+# No slice has as many bytes, lines or rows.
+_SLICE = 1 << 48
+MAX_SLICES = 1 << 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
-    """A slice of one source file that can be read alone. One unit makes one shard.
+class Slice:
+    """A part of one source file that can be read alone; mostly the whole of it.
 
     Attributes:
         source: index into the job's list of sources (its reading options).
@@ -20,7 +25,7 @@ class Unit:
         start, end: the slice, half-open, in the format's own coordinate (bytes, row groups,
             dataset rows, bz2 stream offsets).
         size: the file's size in bytes, 0 where it has none.
-        num_bytes: estimated input bytes of this unit, for progress.
+        num_bytes: estimated input bytes of this slice, for progress.
     """
 
     source: int
@@ -32,9 +37,50 @@ class Unit:
     size: int
     num_bytes: int
 
-    def to_json(self) -> dict[str, Any]:
-        """A dictionary of plain values; ``Unit(**value)`` is its inverse."""
-        return asdict(self)
+    @property
+    def label(self) -> str:
+        """Its stable name, as in ``rejected.jsonl``."""
+        return f"{self.name}:{self.start}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """What makes one shard: a slice of a large file, or small files of one source and format.
+
+    Attributes:
+        slices: at least one and at most `MAX_SLICES`, in the order of their names.
+    """
+
+    slices: tuple[Slice, ...]
+
+    @property
+    def first(self) -> Slice:
+        """The slice after which the unit is named; row seeds are derived from it."""
+        return self.slices[0]
+
+    @property
+    def source(self) -> int:
+        return self.first.source
+
+    @property
+    def format(self) -> str:
+        return self.first.format
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(piece.num_bytes for piece in self.slices)
+
+    @property
+    def label(self) -> str:
+        """For messages: ``a.txt:0``, or ``a.txt to z.txt (12 files)``."""
+        if len(self.slices) == 1:
+            return self.first.label
+        return f"{self.first.name} to {self.slices[-1].name} ({len(self.slices)} files)"
+
+
+def position_in_unit(number: int, position: int) -> int:
+    """The position in its unit of what stands at a position of slice `number`."""
+    return number * _SLICE + position
 
 
 @dataclass(slots=True)
@@ -44,7 +90,8 @@ class Ledger:
     ``documents_read == documents_kept + len(rejected)`` when the unit is done.
 
     Attributes:
-        unit: the unit's stable name, ``name:start``.
+        unit: the unit's label.
+        slices: the labels of its slices, ``name:start``; empty where the unit is one alone.
         documents_read: documents met by the reader, bad ones included.
         rejected: one plain record per rejected document, as in ``rejected.jsonl``.
         places: document id, position and seed of a row: for every document kept the row in
@@ -57,15 +104,28 @@ class Ledger:
     """
 
     unit: str
+    slices: tuple[str, ...] = ()
     documents_read: int = 0
     rejected: list[dict[str, Any]] = field(default_factory=list)
     places: list[tuple[str, int, int]] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     share_read: float = field(default=0.0, compare=False)
 
+    @classmethod
+    def of(cls, unit: Unit) -> Ledger:
+        """An empty ledger of a unit."""
+        return cls(unit=unit.label, slices=tuple(piece.label for piece in unit.slices))
+
     @property
     def documents_kept(self) -> int:
         return self.documents_read - len(self.rejected)
+
+    def locate(self, position: int) -> tuple[str, int]:
+        """The label of the slice in which a position of the unit lies, and the place there."""
+        if not self.slices:
+            return self.unit, position
+        number, place = divmod(position, _SLICE)
+        return self.slices[number], place
 
     def reject(
         self, *, document_id: str, position: int, stage: str, reason: str, detail: str = ""
@@ -74,18 +134,28 @@ class Ledger:
 
         Args:
             document_id: its id, or ``name:position`` where it has none yet.
-            position: where it begins in the unit's file.
+            position: where it begins in the unit.
             stage: the stage that gave it up.
             reason: a short stable word, such as ``bad_json`` or ``too_short``.
             detail: what exactly, for a reader; at most 200 characters are kept.
         """
+        label, place = self.locate(position)
         self.rejected.append(
             {
                 "document_id": document_id,
-                "unit": self.unit,
-                "position": position,
+                "unit": label,
+                "position": place,
                 "stage": stage,
                 "reason": reason,
                 "detail": detail[:200],
             }
         )
+
+    def absorb(self, part: Ledger) -> None:
+        """Takes over what `part` has found so far, and empties it."""
+        self.documents_read += part.documents_read
+        self.rejected += part.rejected
+        self.counters.update(part.counters)
+        part.documents_read = 0
+        part.rejected.clear()
+        part.counters.clear()

@@ -1,4 +1,4 @@
-"""The chain of one unit: from a slice of a source file to a shard.
+"""The chain of one unit: from files, or a part of one, to a shard.
 
 ::
 
@@ -94,7 +94,7 @@ def run_unit(
         UnitError: documents got lost on the way; a defect of a stage, never of the input.
     """
     started = time.perf_counter()
-    ledger = Ledger(unit=f"{unit.name}:{unit.start}")
+    ledger = Ledger.of(unit)
     counter = Counter(workbench.tokenizer.vocabulary.size)
     clock = Clock()
     chain = build_chain(workbench, unit, ledger, counter, repeats)
@@ -200,7 +200,8 @@ def _token_stages(
     job, tokenizer = workbench.job, workbench.tokenizer
     annotations = annotation_columns(job.annotate)
     tracks = tracks_of(annotations)
-    identity = RowIdentity(job_seed=job.seed, unit_name=unit.name, unit_start=unit.start)
+    first = unit.first
+    identity = RowIdentity(job_seed=job.seed, unit_name=first.name, unit_start=first.start)
     divide = divider(job.rows, tokenizer, identity)
     tokens = frozenset(tokens_schema(tracks).names)
     rows = frozenset(workbench.row_schema.names) - {SENTENCE_RANKS}

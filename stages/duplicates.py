@@ -85,7 +85,7 @@ NO_NUMBERS = Numbers(np.zeros(0, np.int64))
 
 def hash_unit(job: Job, unit: Unit) -> tuple[Hashes, int]:
     """The hashes of a unit's documents as they are cleaned, and how many documents it has."""
-    ledger = Ledger(unit=f"{unit.name}:{unit.start}")
+    ledger = Ledger.of(unit)
     digests = bytearray()
 
     def note(digest: bytes, _number: int) -> bool:

@@ -11,12 +11,13 @@ nothing in the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from premask._format import DOCUMENT_ID, SEED
+from premask.schemas.unit import Ledger
 from premask.stages.write import HashingFile
 
 PLACES = "documents"
@@ -35,15 +36,17 @@ _BATCH = 1 << 16
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
 
 
-def places_bytes(unit: str, places: Sequence[tuple[str, int, int]]) -> bytes:
-    """The part of one unit; `places` are document id, position and seed of the first row."""
+def places_bytes(ledger: Ledger) -> bytes:
+    """The part of one unit."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, PLACE, options=_OPTIONS) as stream:
-        for start in range(0, len(places), _BATCH):
-            ids, positions, seeds = zip(*places[start : start + _BATCH], strict=True)
+        for start in range(0, len(ledger.places), _BATCH):
+            places = ledger.places[start : start + _BATCH]
+            ids, positions, seeds = zip(*places, strict=True)
+            units, positions = zip(*map(ledger.locate, positions), strict=True)
             columns = [
                 pa.array(ids, pa.string()),
-                pa.array([unit] * len(ids), pa.string()),
+                pa.array(units, pa.string()),
                 pa.array(positions, pa.int64()),
                 pa.array(seeds, pa.uint64()),
             ]

@@ -26,7 +26,7 @@ from premask._format import TOKENIZER_FILE
 from premask.masking._rows import Vocabulary
 from premask.schemas.job import Source
 from premask.schemas.unit import Ledger
-from premask.stages.read import plan_source, read_unit
+from premask.stages.read import plan_source, read_slice
 from premask.stages.strip import strip_wikitext
 from premask.stages.tokenizer import LoadedTokenizer, build_tokenizer
 from premask.stages.tokenizer_sentencepiece import template
@@ -156,10 +156,10 @@ def train_on(texts: Texts, training: Training) -> dict[str, Any]:
 
 def _texts(sources: Sequence[Source]) -> Iterator[str]:
     for index, source in enumerate(sources):
-        for unit in plan_source(source, index, _UNIT_BYTES):
-            ledger = Ledger(unit=f"{unit.name}:{unit.start}")
-            batches = read_unit(unit, source, ledger)
-            if unit.format == "mediawiki":
+        for piece in plan_source(source, index, _UNIT_BYTES):
+            ledger = Ledger(unit=piece.label)
+            batches = read_slice(piece, source, ledger)
+            if piece.format == "mediawiki":
                 batches = strip_wikitext()(batches, ledger)
             for batch in batches:
                 yield from map(text_only, batch.column("text").to_pylist())

@@ -106,23 +106,23 @@ def _sources(
 
 
 def _print_plan(plan: Plan) -> None:
-    from premask.pipeline.tally import short
+    from premask.pipeline.tally import plural, short
 
     for index, source in enumerate(plan.job.sources):
         units = [unit for unit in plan.units if unit.source == index]
-        files = {unit.name for unit in units}
+        files = {piece.name for unit in units for piece in unit.slices}
         formats = ", ".join(sorted({unit.format for unit in units}))
         size = sum(unit.num_bytes for unit in units)
         print(
-            f"source {index}: {source.path} ({formats}): {len(files)} files, "
-            f"{len(units)} units, {size:,} bytes"
+            f"source {index}: {source.path} ({formats}): {plural(len(files), 'file')}, "
+            f"{plural(len(units), 'unit')}, {size:,} bytes"
         )
     for number, unit in enumerate(plan.units[:_LISTED_UNITS]):
-        print(f"  unit {number:05d}  {unit.num_bytes:>14,} bytes  {unit.name}:{unit.start}")
+        print(f"  unit {number:05d}  {unit.num_bytes:>14,} bytes  {unit.label}")
     if len(plan.units) > _LISTED_UNITS:
         print(f"  and {len(plan.units) - _LISTED_UNITS} units more")
     print(f"chain: {' > '.join(plan.stage_names())}")
     print(
-        f"total: {len(plan.units)} units, {plan.num_bytes:,} bytes, about "
+        f"total: {plural(len(plan.units), 'unit')}, {plan.num_bytes:,} bytes, about "
         f"{short(plan.estimated_tokens)} tokens, into {plan.job.output}"
     )

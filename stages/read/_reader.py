@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 from premask.schemas.job import Source
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice
 
 # A longer document (in UTF-8 bytes) is rejected as `too_long`. It bounds the memory of every
 # stage: the largest novels have 5 MB, the largest encyclopedic articles 2 MB.
@@ -33,20 +33,20 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """How one format is cut into units, and how a unit is read.
+    """How one format is cut into slices, and how a slice is read.
 
-    `split(file, source, unit_bytes, index)` gives units that cover the file, each document in
-    exactly one of them; there is at least one, even for an empty file. `read(unit, source,
+    `split(file, source, unit_bytes, index)` gives slices that cover the file, each document in
+    exactly one of them; there is at least one, even for an empty file. `read(piece, source,
     ledger)` gives batches of the schema `DOCUMENTS` and accounts for what it leaves out.
     """
 
-    split: Callable[[SourceFile, Source, int, int], Iterator[Unit]]
-    read: Callable[[Unit, Source, Ledger], Iterator[pa.RecordBatch]]
+    split: Callable[[SourceFile, Source, int, int], Iterator[Slice]]
+    read: Callable[[Slice, Source, Ledger], Iterator[pa.RecordBatch]]
 
 
-def whole_file(file: SourceFile, index: int, num_bytes: int | None = None) -> Unit:
-    """The unit that is the whole of a file."""
-    return Unit(
+def whole_file(file: SourceFile, index: int, num_bytes: int | None = None) -> Slice:
+    """The slice that is the whole of a file."""
+    return Slice(
         source=index,
         name=file.name,
         path=file.path,

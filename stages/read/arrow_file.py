@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 from premask.schemas.job import Source
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice
 from premask.stages.read._reader import SourceFile
 from premask.stages.read.columns import (
     DAMAGE,
@@ -33,14 +33,14 @@ _FILE_MAGIC = b"ARROW1\0\0"  # what follows it in the file format is a stream
 
 def split_arrow(
     file: SourceFile, source: Source, unit_bytes: int, index: int
-) -> Iterator[Unit]:
+) -> Iterator[Slice]:
     """Units of record batches, found from the messages' headers."""
     sizes = _batch_sizes(file, source)
     start = num_bytes = 0
     for end in range(1, len(sizes) + 1) or [0]:
         num_bytes += sum(sizes[end - 1 : end])
         if num_bytes >= unit_bytes or end == len(sizes):
-            yield Unit(
+            yield Slice(
                 source=index,
                 name=file.name,
                 path=file.path,
@@ -53,7 +53,7 @@ def split_arrow(
             start, num_bytes = end, 0
 
 
-def read_arrow(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
+def read_arrow(unit: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
     """The documents of a unit."""
     return batches(_documents(unit, source, ledger))
 
@@ -101,7 +101,7 @@ def _is_empty(path: str) -> bool:
     return not is_url(path) and not Path(path).stat().st_size
 
 
-def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]:
+def _documents(unit: Slice, source: Source, ledger: Ledger) -> Iterator[Document]:
     if _is_empty(unit.path):
         reject_damage(ledger, unit.name, 0, "damaged_file", "the file has 0 bytes")
         return

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from premask.schemas.job import Source
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice
 from premask.stages.read import _reader
 from premask.stages.read._reader import SourceFile, whole_file
 from premask.stages.read.compression import expansion
@@ -26,21 +26,21 @@ _FIRST_WINDOW = 4 << 10
 
 def byte_range_split(
     pattern: Callable[[Source], Pattern | None],
-) -> Callable[[SourceFile, Source, int, int], Iterator[Unit]]:
+) -> Callable[[SourceFile, Source, int, int], Iterator[Slice]]:
     """A `Reader.split` that cuts at the boundaries of a pattern.
 
     Compressed files, files of a wide encoding, files on servers without byte ranges, and all
     files of a source for which `pattern` gives None stay whole.
     """
 
-    def split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Unit]:
+    def split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Slice]:
         boundary = pattern(source)
         if boundary is None or file.size <= unit_bytes or not _is_divisible(file, source):
             yield whole_file(file, index, file.size * expansion(file.path))
             return
         start = 0
         for end in _cuts(file, boundary, unit_bytes):
-            yield Unit(
+            yield Slice(
                 source=index,
                 name=file.name,
                 path=file.path,

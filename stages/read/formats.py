@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 from premask._errors import RequestError
 from premask.schemas.job import Source
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice
 from premask.stages.read._reader import Reader
 from premask.stages.read.files import resolve
 from premask.stages.read.hub import DATASETS
@@ -31,13 +31,13 @@ FORMATS: dict[str, Reader] = {
 _WITH_FIELDS = ("jsonl", "tsv", "parquet", "datasets")
 
 
-def plan_source(source: Source, index: int, unit_bytes: int) -> list[Unit]:
-    """The units of a source, in the order of its files' names.
+def plan_source(source: Source, index: int, unit_bytes: int) -> list[Slice]:
+    """The slices of a source's files, in the order of their names.
 
     Args:
         source: the source.
         index: its place in the job's list.
-        unit_bytes: about how many input bytes a unit has; a file that cannot be cut is one.
+        unit_bytes: about how many input bytes a slice has; a file that cannot be cut is one.
 
     Raises:
         RequestError: nothing is there, or it cannot be read as the source says.
@@ -52,16 +52,16 @@ def plan_source(source: Source, index: int, unit_bytes: int) -> list[Unit]:
                 location=f"sources.{index}.target_field",
             )
     return [
-        unit
+        piece
         for file in files
-        for unit in FORMATS[file.format].split(file, source, unit_bytes, index)
+        for piece in FORMATS[file.format].split(file, source, unit_bytes, index)
     ]
 
 
-def read_unit(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
-    """The documents of a unit, as batches of the schema `DOCUMENTS`.
+def read_slice(piece: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
+    """The documents of a slice, as batches of the schema `DOCUMENTS`.
 
     Raises:
         OSError: the file cannot be opened or read.
     """
-    return FORMATS[unit.format].read(unit, source, ledger)
+    return FORMATS[piece.format].read(piece, source, ledger)

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from premask._errors import RequestError
 from premask.schemas.job import Source
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice
 from premask.stages.read._reader import Reader, SourceFile
 from premask.stages.read.arrow_file import read_arrow, split_arrow
 from premask.stages.read.columns import column_documents, find_columns
@@ -24,7 +24,7 @@ from premask.stages.read.opening import is_url
 _ROWS = 256
 
 
-def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Unit]:
+def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Slice]:
     if _is_arrow(file.path):
         yield from split_arrow(file, source, unit_bytes, index)
         return
@@ -35,7 +35,7 @@ def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Ite
         step = max(1, total * unit_bytes // max(dataset.data.nbytes, 1))
         num_bytes = dataset.data.nbytes // max(total, 1) * min(step, total)
     for start in range(0, max(total, 1), step):
-        yield Unit(
+        yield Slice(
             source=index,
             name=file.name,
             path=file.path,
@@ -47,7 +47,7 @@ def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Ite
         )
 
 
-def _read(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
+def _read(unit: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
     if _is_arrow(unit.path):
         return read_arrow(unit, source, ledger)
     return batches(_documents(unit, source, ledger))
@@ -77,7 +77,7 @@ def _load(source: Source) -> Any:
         ) from exc
 
 
-def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]:
+def _documents(unit: Slice, source: Source, ledger: Ledger) -> Iterator[Document]:
     dataset = _load(source)
     row, prefix = unit.start, unit.name
     if source.streaming:

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 from premask._errors import RequestError
 from premask.schemas.job import Source
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice
 from premask.stages.read._reader import Reader, SourceFile
 from premask.stages.read.cut import byte_range_split, chunks
 from premask.stages.read.documents import Document, batches, decode, replace_surrogates
@@ -46,7 +46,7 @@ class _BadLine(Exception):
         self.detail = detail
 
 
-def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Unit]:
+def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Slice]:
     _check_field(file, source)
     return _byte_ranges(file, source, unit_bytes, index)
 
@@ -72,11 +72,11 @@ def _check_field(file: SourceFile, source: Source) -> None:
         )
 
 
-def _read(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
+def _read(unit: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
     return batches(_documents(unit, source, ledger))
 
 
-def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]:
+def _documents(unit: Slice, source: Source, ledger: Ledger) -> Iterator[Document]:
     stream = Stream(unit, source.encoding, ledger)
     for start, data in chunks(stream, LINE_END, unit.name, ledger):
         position = start

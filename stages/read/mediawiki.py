@@ -24,7 +24,7 @@ import pyarrow as pa
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from premask.schemas.job import Source
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice
 from premask.stages.read._reader import Reader, SourceFile
 from premask.stages.read.cut import byte_range_split, chunks
 from premask.stages.read.documents import Document, batches, decode
@@ -55,7 +55,7 @@ class _Page:
     text: str
 
 
-def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Unit]:
+def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Slice]:
     head = read_head(file.path, "utf-8")
     if head.compression == "bz2" and head.encoding == "utf-8":
         return multistream_split(file, unit_bytes, index)
@@ -74,11 +74,11 @@ def _declared_encoding(path: str) -> str:
     return check_encoding(found[1].decode()) if found else "utf-8"
 
 
-def _read(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
+def _read(unit: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
     return batches(_documents(unit, source, ledger))
 
 
-def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]:
+def _documents(unit: Slice, source: Source, ledger: Ledger) -> Iterator[Document]:
     stream = Stream(unit, _declared_encoding(unit.path), ledger)
     for position, data in _pages(unit, stream, ledger):
         document_id = f"{unit.name}:{position}"
@@ -97,7 +97,7 @@ def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]
             yield Document(page.page_id or document_id, position, page.text)
 
 
-def _pages(unit: Unit, stream: Stream, ledger: Ledger) -> Iterator[tuple[int, bytes]]:
+def _pages(unit: Slice, stream: Stream, ledger: Ledger) -> Iterator[tuple[int, bytes]]:
     """The bytes of each page from tag to tag, with their positions."""
     crosses = stream.compression == "bz2" and unit.end < unit.size
     num_pages = 0

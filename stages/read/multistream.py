@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from premask.schemas.unit import Unit
+from premask.schemas.unit import Slice
 from premask.stages.read import _reader
 from premask.stages.read._reader import SourceFile
 from premask.stages.read.compression import BZ2_HEADER, RATIOS, DamagedStream, decompress
@@ -22,7 +22,7 @@ _SEARCH_BYTES = 64 << 20
 _HEADER_BYTES = 10
 
 
-def multistream_split(file: SourceFile, unit_bytes: int, index: int) -> Iterator[Unit]:
+def multistream_split(file: SourceFile, unit_bytes: int, index: int) -> Iterator[Slice]:
     """Units that begin at stream headers; one unit where there is a single stream."""
     step = max(unit_bytes // RATIOS["bz2"], 1)
     if file.size > step and not supports_ranges(file.path):
@@ -30,7 +30,7 @@ def multistream_split(file: SourceFile, unit_bytes: int, index: int) -> Iterator
     start = 0
     while start < file.size or not start:
         end = _next_header(file, start + step) if start + step < file.size else file.size
-        yield Unit(
+        yield Slice(
             source=index,
             name=file.name,
             path=file.path,
@@ -58,7 +58,7 @@ def _next_header(file: SourceFile, target: int) -> int:
     return file.size
 
 
-def finish(unit: Unit, data: bytes, end_tag: bytes) -> bytes:
+def finish(unit: Slice, data: bytes, end_tag: bytes) -> bytes:
     """The data with what follows it in the next unit's streams, to an end tag or beyond.
 
     Gives the data back where there is none within the length of the longest document.

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 from premask.schemas.job import Source
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice
 from premask.stages.read._reader import Reader, SourceFile
 from premask.stages.read.columns import (
     DAMAGE,
@@ -33,13 +33,13 @@ def _open(handle: BinaryIO) -> pq.ParquetFile:
     return pq.ParquetFile(handle, buffer_size=_BUFFER_BYTES, pre_buffer=False)
 
 
-def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Unit]:
+def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Slice]:
     sizes = _group_sizes(file, source) or [0]
     start = num_bytes = 0
     for group, size in enumerate(sizes):
         num_bytes += size
         if num_bytes >= unit_bytes or group == len(sizes) - 1:
-            yield Unit(
+            yield Slice(
                 source=index,
                 name=file.name,
                 path=file.path,
@@ -71,11 +71,11 @@ def _text_bytes(group: pq.RowGroupMetaData, columns: Columns) -> int:
     return sum(c.total_uncompressed_size for c in chunks if c.path_in_schema in wanted)
 
 
-def _read(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
+def _read(unit: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
     return batches(_documents(unit, source, ledger))
 
 
-def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]:
+def _documents(unit: Slice, source: Source, ledger: Ledger) -> Iterator[Document]:
     with open_binary(unit.path) as handle:
         try:
             file = _open(handle)

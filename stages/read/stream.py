@@ -15,7 +15,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from premask._errors import RequestError
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice
 from premask.stages.read.compression import (
     SUFFIXES,
     DamagedStream,
@@ -127,7 +127,7 @@ class Stream:
         damaged: whether the stream ended before its time.
     """
 
-    def __init__(self, unit: Unit, encoding: str, ledger: Ledger) -> None:
+    def __init__(self, unit: Slice, encoding: str, ledger: Ledger) -> None:
         self.compression: Kind = ""
         self.encoding = encoding
         self.position = 0

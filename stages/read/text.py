@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from premask.schemas.job import Source
 from premask.schemas.records import DOCUMENTS, MAX_BATCH_CHARACTERS, MAX_BATCH_DOCUMENTS
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice
 from premask.stages.read import _reader
 from premask.stages.read._reader import Reader
 from premask.stages.read.cut import byte_range_split, chunks, reject_long
@@ -37,7 +37,7 @@ def _boundary(source: Source) -> re.Pattern[bytes] | None:
     return LINE_END if source.document == "line" else BLANK_LINE
 
 
-def _read(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
+def _read(unit: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
     stream = Stream(unit, source.encoding, ledger)
     pieces = _whole(stream, source, unit.name, ledger)
     if boundary := _boundary(source):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from premask._errors import RequestError
 from premask.schemas.job import Source
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice
 from premask.stages.read._reader import Reader, SourceFile
 from premask.stages.read.cut import byte_range_split, chunks
 from premask.stages.read.documents import Document, batches, decode
@@ -34,7 +34,7 @@ class _Columns:
     has_header: bool
 
 
-def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Unit]:
+def _split(file: SourceFile, source: Source, unit_bytes: int, index: int) -> Iterator[Slice]:
     if file.size:
         _columns(file.path, source)
     return _byte_ranges(file, source, unit_bytes, index)
@@ -73,11 +73,11 @@ def _columns(path: str, source: Source) -> _Columns:
     return _Columns(text=text, target=target, document_id=own_id, has_header=has_header)
 
 
-def _read(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
+def _read(unit: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
     return batches(_documents(unit, source, ledger))
 
 
-def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]:
+def _documents(unit: Slice, source: Source, ledger: Ledger) -> Iterator[Document]:
     stream = Stream(unit, source.encoding, ledger)
     columns: _Columns | None = None
     for start, data in chunks(stream, LINE_END, unit.name, ledger):

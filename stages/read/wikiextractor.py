@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 from premask.schemas.job import Source
-from premask.schemas.unit import Ledger, Unit
+from premask.schemas.unit import Ledger, Slice
 from premask.stages.read._reader import Reader
 from premask.stages.read.cut import byte_range_split, chunks
 from premask.stages.read.documents import Document, batches, decode
@@ -26,11 +26,11 @@ _CLOSE = re.compile(rb"^</doc>[ \t\r]*$", re.MULTILINE)
 _ID = re.compile(rb'\bid="([^"\n]*)"')
 
 
-def _read(unit: Unit, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
+def _read(unit: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
     return batches(_documents(unit, source, ledger))
 
 
-def _documents(unit: Unit, source: Source, ledger: Ledger) -> Iterator[Document]:
+def _documents(unit: Slice, source: Source, ledger: Ledger) -> Iterator[Document]:
     stream = Stream(unit, source.encoding, ledger)
     num_opened = outside = 0
     for position, data in chunks(stream, _BOUNDARY, unit.name, ledger):

@@ -12,7 +12,7 @@ import pytest
 from premask.pipeline.build import build
 from premask.pipeline.progress import LineReporter
 from premask.schemas.job import Job
-from premask.schemas.unit import Ledger
+from premask.schemas.unit import Ledger, Unit
 from premask.stages.chain import Workbench, build_chain
 from premask.stages.compose import Clock, compose
 from premask.stages.count import Counter
@@ -68,8 +68,9 @@ _DOCUMENTS: dict[str, list[tuple[str, str]]] = {}
 def _read(job: Job) -> Iterator[tuple[str, str]]:
     workbench = Workbench.open(job)
     for index, source in enumerate(job.sources):
-        for unit in plan_source(source, index, job.unit_bytes):
-            chain = build_chain(workbench, unit, Ledger(unit=unit.name), Counter(1))
+        for piece in plan_source(source, index, job.unit_bytes):
+            unit = Unit(slices=(piece,))
+            chain = build_chain(workbench, unit, Ledger.of(unit), Counter(1))
             names = [stage.name for stage in chain]
             for batch in compose(chain[: names.index("tokenize")], Clock()):
                 yield from zip(

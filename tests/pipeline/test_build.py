@@ -107,7 +107,7 @@ def test_a_unit_without_rows_makes_no_shard(make_job: MakeJob, tmp_path: Path) -
     corpus.mkdir()
     (corpus / "a.txt").write_text("   \n\n  ")
     (corpus / "b.txt").write_text("the cat sat on a mat")
-    job = make_job(sources=[{"path": str(corpus)}])
+    job = make_job(sources=[{"path": str(corpus)}], unit_bytes=20)
     built, _ = run_build(job)
     assert [shard.unit["name"] for shard in built.manifest.shards] == ["b.txt"]
     assert verify(job.output)[1] == []
@@ -215,7 +215,7 @@ def test_a_failing_unit_is_listed_and_the_others_finish(
     corpus.mkdir()
     for name in ("a.txt", "b.txt", "c.txt"):
         (corpus / name).write_text("the cat sat on a mat")
-    job = make_job(sources=[{"path": str(corpus)}])
+    job = make_job(sources=[{"path": str(corpus)}], unit_bytes=20)
     blocked = Path(job.output) / "shards" / "00001.arrow"
     blocked.mkdir(parents=True)
     (Path(job.output) / "journal").mkdir()

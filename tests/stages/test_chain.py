@@ -3,6 +3,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,8 @@ def options(tmp_path: Path, corpus: Path) -> dict[str, Any]:
 
 
 def only_unit(job: Job) -> Unit:
-    (unit,) = plan_source(job.sources[0], 0, job.unit_bytes)
-    return unit
+    (piece,) = plan_source(job.sources[0], 0, job.unit_bytes)
+    return Unit(slices=(piece,))
 
 
 def run(options: dict[str, Any], path: Path) -> tuple[UnitResult, pa.Table]:
@@ -182,7 +183,7 @@ def test_a_job_that_needs_an_annotator_cannot_run_without(
 def test_only_dumps_are_stripped(options: dict[str, Any]) -> None:
     job = Job.model_validate(options)
     unit = only_unit(job)
-    dump = Unit(**(unit.to_json() | {"format": "mediawiki"}))
+    dump = Unit(slices=(replace(unit.first, format="mediawiki"),))
     for of_unit, expected in ((unit, ["read", "clean"]), (dump, ["read", "strip", "clean"])):
         stages = build_chain(Workbench.open(job), of_unit, Ledger(unit="u"), Counter(10))
         check_chain(stages)

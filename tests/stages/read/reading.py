@@ -9,15 +9,15 @@ from typing import Any
 import pyarrow as pa
 from premask.schemas.job import Source
 from premask.schemas.records import DOCUMENTS, MAX_BATCH_CHARACTERS, MAX_BATCH_DOCUMENTS
-from premask.schemas.unit import Ledger, Unit
-from premask.stages.read import plan_source, read_unit
+from premask.schemas.unit import Ledger, Slice
+from premask.stages.read import plan_source, read_slice
 
 
 @dataclass(slots=True)
 class Corpus:
     """What came out of a source."""
 
-    units: list[Unit] = field(default_factory=list)
+    units: list[Slice] = field(default_factory=list)
     documents: list[tuple[str, int, str]] = field(default_factory=list)
     ledgers: list[Ledger] = field(default_factory=list)
 
@@ -53,7 +53,7 @@ def read_source(path: Path | str, *, unit_bytes: int = 32 << 20, **options: Any)
         ledger = Ledger(unit=f"{unit.name}:{unit.start}")
         corpus.ledgers.append(ledger)
         before = len(corpus.documents)
-        for batch in read_unit(unit, source, ledger):
+        for batch in read_slice(unit, source, ledger):
             _check(batch)
             columns = (batch.column(name).to_pylist() for name in DOCUMENTS.names)
             corpus.documents.extend(zip(*columns, strict=True))

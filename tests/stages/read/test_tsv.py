@@ -16,7 +16,7 @@ from premask._errors import RequestError
 from premask.schemas.job import Source
 from premask.schemas.records import TARGETED_DOCUMENTS
 from premask.schemas.unit import Ledger
-from premask.stages.read import plan_source, read_unit
+from premask.stages.read import plan_source, read_slice
 
 Record = tuple[str, int, str, str | None]
 
@@ -30,7 +30,7 @@ def read(
     rejected: list[Any] = []
     for unit in plan_source(source, 0, unit_bytes):
         ledger = Ledger(unit=unit.name)
-        for batch in read_unit(unit, source, ledger):
+        for batch in read_slice(unit, source, ledger):
             if source.target_field:
                 assert batch.schema.equals(TARGETED_DOCUMENTS)
             columns = [batch.column(name).to_pylist() for name in batch.schema.names]
