@@ -161,7 +161,7 @@ class Job(Model):
     seed: int = Field(12345, ge=0, lt=2**64, description="seed of every row's mask seed")
     unit_bytes: Size = Field(
         32 << 20,
-        description="input bytes per unit, hence per shard; large files are cut, small ones share one",
+        description="input bytes per unit, hence per shard; small files share one",
     )
     clean: Clean = Field(default_factory=Clean)
     annotate: Annotate | None = None
