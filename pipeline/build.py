@@ -68,6 +68,7 @@ def build_plan(
             reporter,
             names=lambda index: plan.units[index].label,
             num_bytes=lambda index: plan.units[index].num_bytes,
+            note=f"; encoded by {plan.workbench.tokenizer.fast}",
         )
         _refuse_changed_input(plan)
         tables = finish.write_tables(

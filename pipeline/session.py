@@ -154,8 +154,11 @@ def run_units(
     *,
     names: Callable[[int], str],
     num_bytes: Callable[[int], int],
+    note: str = "",
 ) -> list[UnitRecord]:
     """Does the units that are not complete yet, and gives all records in their order.
+
+    `note` is told with the number of units when the work begins.
 
     Raises `RequestError` where the journal is another job's, `UnitError` where units failed.
     """
@@ -167,7 +170,7 @@ def run_units(
         skipped_bytes=sum(map(num_bytes, complete)),
     )
     resumed = f"; {len(complete)} are complete already" if complete else ""
-    reporter.tell("start", tally, f"{plural(len(tasks), 'unit')}{resumed}")
+    reporter.tell("start", tally, f"{plural(len(tasks), 'unit')}{resumed}{note}")
     todo = [task for task in tasks if task.index not in complete]
     run_tasks(output, work, todo, engine, reporter, tally, names=names, num_bytes=num_bytes)
     reporter.tell("finish", tally)

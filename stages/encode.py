@@ -1,15 +1,14 @@
-"""Encodes the documents of a unit: with the cache of pieces where it holds, else plainly.
+"""Encodes the documents of a unit: with a fast encoder where one holds, else plainly.
 
-The cache is put to the proof in every unit: on the first documents that it encodes, and on one
-in `SAMPLE` after them, the tokenizer itself must give the same tokens. Where it does not, this
-worker never uses the cache again, ``cache_differences`` counts it, and the batch is encoded
-plainly. Where the unit has given out tokens of the cache before, it fails and can be run again.
+A fast encoder is put to the proof in every unit: on the first documents that it encodes, and on
+one in `SAMPLE` after them, the tokenizer itself must give the same tokens. Where it does not,
+this worker never uses it again, and ``encoder_differences`` counts it. If it happens at once,
+the unit is encoded without it; later on the unit fails, and can be run again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -18,29 +17,16 @@ import numpy.typing as npt
 import pyarrow as pa
 from premask._errors import UnitError
 from premask.schemas.unit import Ledger
-from premask.stages.piece_cache import PieceCache
 from premask.stages.tokenizer import LoadedTokenizer
 from premask.stages.tokenizer_pieces import groups, pieces
 from premask.stages.tokenizer_words import word_starts_of
+from premask.stages.tokens import BlockEncoder, Int64, Tokens, Uint8
 
 # Shapes: D documents of a batch, T tokens of all of them.
-Int64 = npt.NDArray[np.int64]
-
 BLOCK_BYTES = 1 << 22
 LONGEST_BYTES = 1 << 24  # longer documents are encoded plainly, to bound memory
 FIRST_BYTES = 1 << 16
 SAMPLE = 257
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
-    """The tokens of a batch, documents end to end; what was not asked for is empty or None."""
-
-    ids_T: npt.NDArray[np.uint32]
-    splits: Int64  # [D + 1]
-    starts_T: Int64
-    ends_T: Int64
-    words_T: npt.NDArray[np.bool_] | None
 
 
 def encode_plainly(
@@ -90,74 +76,69 @@ def _offsets(encodings: Sequence[Any], num_tokens: int) -> Int64:
 class UnitEncoder:
     """Encodes the batches of one unit in turn."""
 
-    __slots__ = ("_cache", "_given", "_ledger", "_num_documents", "_proven", "_tokenizer")
-
     def __init__(self, tokenizer: LoadedTokenizer, ledger: Ledger) -> None:
-        by_id = tokenizer.word_starts.rule != "word_ids"
-        self._cache = tokenizer.piece_cache if by_id else None
         self._tokenizer = tokenizer
         self._ledger = ledger
         self._num_documents = 0  # of earlier batches
-        self._proven = False  # the cache gave what the tokenizer gives, once
-        self._given = False  # tokens of the cache have left this encoder
+        self._proven: set[str] = set()  # encoders that gave what the tokenizer gives, once
 
     def encode(self, texts: pa.LargeStringArray, *, with_offsets: bool) -> Tokens:
         """The tokens of a batch, all offsets in code points.
 
         Raises:
-            UnitError: the cache gave other tokens than the tokenizer, after earlier batches.
+            UnitError: a fast encoder gave other tokens than the tokenizer, after earlier
+                batches.
         """
-        cache = self._cache
-        tokens = None
-        if cache is not None and cache.usable:
-            tokens = self._encode_with(cache, texts, with_offsets=with_offsets)
-        if tokens is None:
-            tokens = encode_plainly(
-                texts.to_pylist(), self._tokenizer, with_offsets=with_offsets
-            )
-        self._num_documents += len(texts)
-        self._given = self._proven
-        return tokens
-
-    def _encode_with(
-        self, cache: PieceCache, texts: pa.LargeStringArray, *, with_offsets: bool
-    ) -> Tokens | None:
-        """The tokens through the cache; None where it gave others than the tokenizer."""
         splits, data = _buffers(texts)
         parts = []
         for first, last in _blocks(splits):
             block = splits[first : last + 1] - splits[first]
             text = data[splits[first] : splits[last]]
-            tokens = None
-            if len(text) <= LONGEST_BYTES:
-                tokens = cache.encode(text, block, with_offsets=with_offsets)
+            tokens = self._encode_fast(text, block, texts, first, with_offsets=with_offsets)
             if tokens is None:
                 strings = texts.slice(first, last - first).to_pylist()
-                plain = encode_plainly(strings, self._tokenizer, with_offsets=with_offsets)
-                parts.append(plain)
-                continue
-            parts.append(
-                Tokens(
-                    ids_T=tokens.ids_T,
-                    splits=np.concatenate([[0], np.cumsum(tokens.lengths_D)]),
-                    starts_T=tokens.starts_T,
-                    ends_T=tokens.ends_T,
-                    words_T=None,
-                )
-            )
-            if (wrong := self._difference(texts, parts[-1], first, block)) is not None:
-                self._refuse(cache, texts[wrong].as_py(), wrong)
-                return None
-            self._proven = True
+                tokens = encode_plainly(strings, self._tokenizer, with_offsets=with_offsets)
+            parts.append(tokens)
+        self._num_documents += len(texts)
         return _joined(parts)
 
+    def _encode_fast(
+        self,
+        text: Uint8,
+        block: Int64,
+        texts: pa.LargeStringArray,
+        first: int,
+        *,
+        with_offsets: bool,
+    ) -> Tokens | None:
+        """The tokens of a block that begins with document `first`; None if it must be plain."""
+        if len(text) > LONGEST_BYTES:
+            return None
+        for encoder in self._tokenizer.fast.encoders:
+            if not encoder.usable:
+                continue
+            tokens = encoder.encode(text, block, with_offsets=with_offsets)
+            if tokens is None:
+                continue
+            wrong = self._difference(encoder, texts, tokens, first, block)
+            if wrong is None:
+                self._proven.add(encoder.name)
+                return tokens
+            self._refuse(encoder, texts[wrong].as_py(), wrong)
+        return None
+
     def _difference(
-        self, texts: pa.LargeStringArray, tokens: Tokens, first: int, block: Int64
+        self,
+        encoder: BlockEncoder,
+        texts: pa.LargeStringArray,
+        tokens: Tokens,
+        first: int,
+        block: Int64,
     ) -> int | None:
         """The first document of those to be checked whose tokens are not the tokenizer's."""
         number_D = self._num_documents + first + np.arange(len(block) - 1)
         check_D = number_D % SAMPLE == 0
-        if not self._proven:
+        if encoder.name not in self._proven:
             check_D |= block[:-1] < FIRST_BYTES
         chosen = np.flatnonzero(check_D)
         if not len(chosen):
@@ -175,14 +156,15 @@ class UnitEncoder:
                 return first + int(document)
         return None
 
-    def _refuse(self, cache: PieceCache, text: str, document: int) -> None:
-        cache.usable = False
-        self._ledger.counters["cache_differences"] += 1
-        if self._given:
+    def _refuse(self, encoder: BlockEncoder, text: str, document: int) -> None:
+        """Never again takes an encoder that erred."""
+        encoder.usable = False
+        self._ledger.counters["encoder_differences"] += 1
+        if encoder.name in self._proven:
             raise UnitError(
-                f"the cache of pieces and the tokenizer disagree on document "
+                f"the {encoder.name} and the tokenizer disagree on document "
                 f"{self._num_documents + document} of the unit, which begins {text[:80]!r}; "
-                "run the unit again, it will do without the cache, and please report the text",
+                "run the unit again, it will do without, and please report the text",
                 location=self._ledger.unit,
             )
 
@@ -206,11 +188,14 @@ def _blocks(splits: Int64) -> Iterator[tuple[int, int]]:
 
 def _joined(parts: Sequence[Tokens]) -> Tokens:
     """Tokens of blocks, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
     lengths = [np.diff(part.splits) for part in parts]
+    words = [part.words_T for part in parts if part.words_T is not None]
     return Tokens(
         ids_T=np.concatenate([part.ids_T for part in parts]),
         splits=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]),
         starts_T=np.concatenate([part.starts_T for part in parts]),
         ends_T=np.concatenate([part.ends_T for part in parts]),
-        words_T=None,
+        words_T=np.concatenate(words) if words else None,
     )

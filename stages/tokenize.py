@@ -22,10 +22,11 @@ from premask._format import BOUNDARIES, INPUT_IDS, TRACKS, Boundary
 from premask.schemas.records import ANNOTATIONS, PARTS, PARTS_FIELD, TOKENS
 from premask.schemas.unit import Ledger
 from premask.stages.align import align
-from premask.stages.encode import Tokens, UnitEncoder
+from premask.stages.encode import UnitEncoder
 from premask.stages.parts import NO_OFFSETS, Divide, Divided, whole
 from premask.stages.tokenizer import LoadedTokenizer
 from premask.stages.tokenizer_text import text_only_column
+from premask.stages.tokens import Tokens
 
 # Shapes: D documents of a batch, their P parts, T tokens of all of them.
 Int64 = npt.NDArray[np.int64]

@@ -15,8 +15,7 @@ from typing import Any
 
 from premask._errors import RequestError
 from premask.masking._rows import Vocabulary
-from premask.stages.piece_borders import family_of
-from premask.stages.piece_cache import PieceCache
+from premask.stages.fast_encoders import FastPath, fast_path
 from premask.stages.tokenizer_pieces import can_be_cut
 from premask.stages.tokenizer_sources import TokenizerSource, find_tokenizer
 from premask.stages.tokenizer_text import encode_only_text
@@ -40,7 +39,7 @@ class LoadedTokenizer:
         vocabulary: what its ids mean.
         word_starts: how words are found.
         can_be_cut: whether long documents may be encoded in pieces.
-        piece_cache: tokens of pieces met before; None where the tokenizer allows no such thing.
+        fast: what encodes faster than the tokenizer, if anything does.
         json: the tokenizer.json that the shard set carries.
         sha256: of `json`.
         model: ``WordPiece``, ``BPE``, ``Unigram`` or ``WordLevel``.
@@ -51,7 +50,7 @@ class LoadedTokenizer:
     vocabulary: Vocabulary
     word_starts: WordStarts
     can_be_cut: bool
-    piece_cache: PieceCache | None
+    fast: FastPath
     json: bytes
     sha256: str
     model: str
@@ -82,14 +81,14 @@ def build_tokenizer(source: TokenizerSource) -> LoadedTokenizer:
     )
     only_text = encode_only_text(content, _not_text(vocabulary))
     encoder = _parse(only_text, source.location)
-    family = family_of(json.loads(encoder.to_str()))
+    word_starts = _word_starts(tokenizer, content, vocabulary)
     return LoadedTokenizer(
         tokenizer=tokenizer,
         encoder=encoder,
         vocabulary=vocabulary,
-        word_starts=_word_starts(tokenizer, content, vocabulary),
+        word_starts=word_starts,
         can_be_cut=can_be_cut(encoder),
-        piece_cache=PieceCache(encoder, family) if family is not None else None,
+        fast=fast_path(encoder, word_starts.rule),
         json=data,
         sha256=hashlib.sha256(data).hexdigest(),
         model=str(content["model"]["type"]),

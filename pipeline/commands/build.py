@@ -122,6 +122,7 @@ def _print_plan(plan: Plan) -> None:
     if len(plan.units) > _LISTED_UNITS:
         print(f"  and {len(plan.units) - _LISTED_UNITS} units more")
     print(f"chain: {' > '.join(plan.stage_names())}")
+    print(f"encoded by: {plan.workbench.tokenizer.fast}")
     print(
         f"total: {plural(len(plan.units), 'unit')}, {plan.num_bytes:,} bytes, about "
         f"{short(plan.estimated_tokens)} tokens, into {plan.job.output}"

@@ -53,6 +53,7 @@ def test_a_build_needs_no_job_file(values: dict[str, Any], tmp_path: Path) -> No
         *("--set", "sources.0.document=paragraph", "--set", "unit_bytes=4096"),
     )
     assert (status, "9/9 units" in err) == (0, True)
+    assert "9 units; encoded by piece cache" in err
     assert verify(str(tmp_path / "out"))[1] == []
 
 
@@ -61,6 +62,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(job_file: Path, tmp_path: 
     assert status == 0
     assert "3 files, 9 units" in told
     assert "chain: read > clean > tokenize" in told
+    assert "encoded by: piece cache" in told
     assert "tokens" in told
     assert not (tmp_path / "out").exists()
 

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from premask._errors import UnitError
 from premask.schemas.unit import Ledger
 from premask.stages.encode import UnitEncoder, encode_plainly
-from premask.stages.piece_borders import Family, family_of
+from premask.stages.fast_encoders import FastPath
+from premask.stages.piece_borders import Family, NoBorders, family_of
 from premask.stages.piece_cache import PieceCache
 from premask.stages.tokenizer import LoadedTokenizer
 from premask.stages.tokenizer_text import text_only, text_only_column
+from premask.stages.tokens import BlockEncoder
 
 from tests.stages.vocabularies import REAL, real, tiny_bert
 
@@ -61,22 +63,25 @@ def documents(shared_small: Path) -> list[str]:
     return [text[:8000] for text in texts]
 
 
-def with_cache(loaded: LoadedTokenizer, **limits: float) -> LoadedTokenizer:
+def cache_of(loaded: LoadedTokenizer, **limits: float) -> PieceCache:
+    """A cache that takes any text, however new."""
     family = family_of(json.loads(loaded.encoder.to_str()))
-    assert family is not None
     limits = {"plain_share": 1.0} | limits
-    return replace(loaded, piece_cache=PieceCache(loaded.encoder, family, **limits))  # type: ignore[arg-type]
+    return PieceCache(loaded.encoder, family, **limits)  # type: ignore[arg-type]
 
 
-def through_cache(texts: list[str], loaded: LoadedTokenizer) -> list[tuple[list[int], ...]]:
+def with_encoder(loaded: LoadedTokenizer, *encoders: BlockEncoder) -> LoadedTokenizer:
+    return replace(loaded, fast=FastPath(encoders=encoders))
+
+
+def through_cache(texts: list[str], cache: PieceCache) -> list[tuple[list[int], ...]]:
     """Ids, starts and ends of each document, as the cache itself gives them."""
-    assert loaded.piece_cache is not None
     raw = [text_only(text).encode() for text in texts]
     splits = np.cumsum([0, *map(len, raw)])
     data = np.frombuffer(b"".join(raw), np.uint8)
-    tokens = loaded.piece_cache.encode(data, splits, with_offsets=True)
+    tokens = cache.encode(data, splits, with_offsets=True)
     assert tokens is not None
-    ends = np.cumsum(tokens.lengths_D)[:-1]
+    ends = tokens.splits[1:-1]
     columns = (tokens.ids_T, tokens.starts_T, tokens.ends_T)
     return list(zip(*([a.tolist() for a in np.split(c, ends)] for c in columns), strict=True))
 
@@ -96,11 +101,12 @@ def column(texts: list[str]) -> pa.LargeStringArray:
 def test_real_texts_have_the_ids_and_offsets_of_the_tokenizer(
     load: Load, documents: list[str], name: str
 ) -> None:
-    loaded = with_cache(load(name))
+    loaded = load(name)
+    cache = cache_of(loaded)
     for first in range(0, len(documents), 150):
         texts = documents[first : first + 150]
         for text, ours, plain in zip(
-            texts, through_cache(texts, loaded), plainly(texts, loaded), strict=True
+            texts, through_cache(texts, cache), plainly(texts, loaded), strict=True
         ):
             assert ours == plain, text[:200]
 
@@ -119,51 +125,50 @@ _alphabet = st.one_of(
 def test_any_text_has_the_ids_and_offsets_of_the_tokenizer(
     load: Load, name: str, texts: list[str]
 ) -> None:
-    loaded = with_cache(load(name))
-    assert through_cache(texts, loaded) == plainly(texts, loaded)
+    loaded = load(name)
+    assert through_cache(texts, cache_of(loaded)) == plainly(texts, loaded)
 
 
 @pytest.mark.parametrize("limits", [{"max_pieces": 1}, {"max_pieces": 50}, {"max_bytes": 100}])
 def test_a_tiny_cache_gives_the_same(tmp_path: Path, limits: dict[str, float]) -> None:
-    loaded = with_cache(tiny_bert(tmp_path), **limits)
+    loaded = tiny_bert(tmp_path)
+    cache = cache_of(loaded, **limits)
     for number in range(20):
         texts = [f"the cat {number} sat on mat{i}, dogs!" for i in range(number, number + 3)]
-        assert through_cache(texts, loaded) == plainly(texts, loaded)
-    assert loaded.piece_cache is not None
-    assert len(loaded.piece_cache) <= 50
+        assert through_cache(texts, cache) == plainly(texts, loaded)
+    assert len(cache) <= 50
 
 
 def test_a_piece_is_encoded_once(tmp_path: Path) -> None:
-    loaded = with_cache(tiny_bert(tmp_path))
-    through_cache(["the cat sat on the cat the cat"], loaded)
-    assert loaded.piece_cache is not None
-    assert len(loaded.piece_cache) == 5  # the first "the" has no blank before it
-    through_cache(["the sat on cat"], loaded)
-    assert len(loaded.piece_cache) == 5
+    cache = cache_of(tiny_bert(tmp_path))
+    through_cache(["the cat sat on the cat the cat"], cache)
+    assert len(cache) == 5  # the first "the" has no blank before it
+    through_cache(["the sat on cat"], cache)
+    assert len(cache) == 5
 
 
 def test_offsets_may_be_asked_for_later(tmp_path: Path) -> None:
-    loaded = with_cache(tiny_bert(tmp_path))
-    assert loaded.piece_cache is not None
+    loaded = tiny_bert(tmp_path)
+    cache = cache_of(loaded)
     text = np.frombuffer(b"the cat sat", np.uint8)
-    bare = loaded.piece_cache.encode(text, np.array([0, 11]), with_offsets=False)
+    bare = cache.encode(text, np.array([0, 11]), with_offsets=False)
     assert bare is not None
     assert len(bare.starts_T) == 0
-    ours = through_cache(["the cat sat"], loaded)
+    ours = through_cache(["the cat sat"], cache)
     assert ours == plainly(["the cat sat"], loaded)
     assert ours[0][0] == bare.ids_T.tolist()
 
 
 def test_new_text_is_left_to_the_tokenizer(tmp_path: Path) -> None:
-    loaded = with_cache(tiny_bert(tmp_path), plain_share=0.5)
-    assert loaded.piece_cache is not None
+    cache = cache_of(tiny_bert(tmp_path), plain_share=0.5)
     text = np.frombuffer(b"the cat sat", np.uint8)
-    assert loaded.piece_cache.encode(text, np.array([0, 11]), with_offsets=False) is None
-    assert len(loaded.piece_cache) == 0
+    assert cache.encode(text, np.array([0, 11]), with_offsets=False) is None
+    assert len(cache) == 0
 
 
 def test_a_slice_of_a_column_is_encoded_as_its_own(tmp_path: Path) -> None:
-    loaded = with_cache(tiny_bert(tmp_path))
+    loaded = tiny_bert(tmp_path)
+    loaded = with_encoder(loaded, cache_of(loaded))
     texts = ["dog", "the cat", "", "cats \ufffe5 ran", "mat"]
     ours = UnitEncoder(loaded, Ledger(unit="u:0")).encode(
         column(texts).slice(1, 3), with_offsets=True
@@ -176,7 +181,7 @@ def test_a_slice_of_a_column_is_encoded_as_its_own(tmp_path: Path) -> None:
 
 def wrong(loaded: LoadedTokenizer, family: Family) -> LoadedTokenizer:
     """A tokenizer with a cache that cuts where it must not."""
-    return replace(loaded, piece_cache=PieceCache(loaded.encoder, family, plain_share=1.0))
+    return with_encoder(loaded, PieceCache(loaded.encoder, family, plain_share=1.0))
 
 
 def test_a_cache_that_errs_at_once_is_not_used(load: Load) -> None:
@@ -185,9 +190,8 @@ def test_a_cache_that_errs_at_once_is_not_used(load: Load) -> None:
     ours = UnitEncoder(loaded, ledger).encode(column(texts), with_offsets=False)
     plain = encode_plainly(texts, loaded, with_offsets=False)
     assert ours.ids_T.tolist() == plain.ids_T.tolist()
-    assert ledger.counters["cache_differences"] == 1
-    assert loaded.piece_cache is not None
-    assert not loaded.piece_cache.usable
+    assert ledger.counters["encoder_differences"] == 1
+    assert not loaded.fast.encoders[0].usable
 
 
 def test_a_cache_that_errs_later_fails_the_unit_and_names_the_text(
@@ -205,20 +209,27 @@ def test_a_cache_that_errs_later_fails_the_unit_and_names_the_text(
     assert again.ids_T.tolist() == load("gpt2").encoder.encode("It's what he's said").ids
 
 
-def test_added_tokens_that_text_can_hold_forbid_the_cache(load: Load) -> None:
-    assert load("neox").piece_cache is None
-    assert load("gpt2").piece_cache is not None
-
-
 @pytest.mark.parametrize(
-    ("part", "value"),
+    ("part", "value", "reason"),
     [
-        ("pre_tokenizer", {"type": "WhitespaceSplit"}),
-        ("pre_tokenizer", None),
-        ("normalizer", {"type": "Lowercase"}),
+        ("pre_tokenizer", {"type": "WhitespaceSplit"}, "pre-tokenizer is WhitespaceSplit"),
+        ("pre_tokenizer", None, "no pre-tokenizer"),
+        ("normalizer", {"type": "Lowercase"}, "normaliser is Lowercase"),
+        ("added_tokens", [{"content": "New York"}], "added token 'New York'"),
     ],
 )
-def test_unknown_steps_forbid_the_cache(tmp_path: Path, part: str, value: object) -> None:
+def test_unknown_steps_forbid_the_cache_and_are_named(
+    tmp_path: Path, part: str, value: object, reason: str
+) -> None:
     content = json.loads(tiny_bert(tmp_path).encoder.to_str())
     assert family_of(content) == "bert"
-    assert family_of(content | {part: value}) is None
+    with pytest.raises(NoBorders, match=reason):
+        family_of(content | {part: value})
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_what_encodes_is_said_to_users(load: Load, name: str) -> None:
+    path = load(name).fast
+    assert ("piece cache" in str(path)) == (name in CACHED)
+    assert ("gigatoken" in str(path)) == (name in ("gpt2", "roberta"))
+    assert bool(path.why_not) == (name not in CACHED)

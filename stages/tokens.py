@@ -1,0 +1,56 @@
+"""What every way to encode gives: the tokens of documents, end to end.
+
+A `BlockEncoder` is one such way that is faster than the tokenizer itself, for the tokenizers
+that allow it: `premask.stages.piece_cache`, `premask.stages.byte_pairs`. Which one is taken
+says `premask.stages.encode`, which also holds it to the tokenizer's own results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+# Shapes: D documents, T tokens of all of them.
+Int64 = npt.NDArray[np.int64]
+Uint8 = npt.NDArray[np.uint8]
+Uint32 = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """The tokens of documents; what was not asked for is empty or None.
+
+    Attributes:
+        ids_T: their ids.
+        splits: int64 ``[D + 1]``: where each document's tokens begin.
+        starts_T, ends_T: code points of their documents.
+        words_T: whether each begins a word, where only the tokenizer can tell.
+    """
+
+    ids_T: Uint32
+    splits: Int64
+    starts_T: Int64
+    ends_T: Int64
+    words_T: npt.NDArray[np.bool_] | None = None
+
+
+class BlockEncoder(Protocol):
+    """Gives the tokens of a tokenizer, faster.
+
+    Attributes:
+        name: for the log.
+        usable: cleared for good when the tokenizer was seen to give other tokens.
+    """
+
+    name: str
+    usable: bool
+
+    def encode(self, text: Uint8, splits: Int64, *, with_offsets: bool) -> Tokens | None:
+        """The tokens of a block of documents; None where the tokenizer itself is better.
+
+        `text` is UTF-8, documents end to end; `splits` are int64 ``[D + 1]`` positions in it.
+        """
+        ...
