@@ -12,6 +12,7 @@ from premask.pipeline import finish, session
 from premask.pipeline.collocations import write_collocations
 from premask.pipeline.duplicates import find_repeats
 from premask.pipeline.engine import Engine, Task
+from premask.pipeline.fit import refuse_unfit
 from premask.pipeline.journal import UnitRecord, changed_files
 from premask.pipeline.local import LocalEngine
 from premask.pipeline.lock import locked
@@ -58,6 +59,7 @@ def build_plan(
         manifest = session.finished(output, plan.header)
         if manifest is not None:
             return session.Built(output=output, manifest=manifest, fresh=False)
+        refuse_unfit(plan)
         follows_repeats = find_repeats(plan, output, engine, reporter)
         records = session.run_units(
             output,

@@ -18,7 +18,10 @@ _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _UNITS |= {"kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 # Keys that say how and where a job runs; none of them changes a byte of the shards.
-PLACEMENT = ("output", "engine", "workers", "ray_address", "unit_timeout", "retries")
+PLACEMENT = (
+    *("output", "engine", "workers", "ray_address", "unit_timeout", "retries"),
+    "max_unknown",
+)
 ANNOTATE_PLACEMENT = ("gpus",)
 # Keys of the frozen copy alone; the dynamic set is the same without them.
 STATIC = ("mode", "policy", "epochs")
@@ -189,6 +192,14 @@ class Job(Model):
         6 * 3600, gt=0, description="ray: seconds a unit may take before its worker is killed"
     )
     retries: int = Field(2, ge=0, description="ray: further tries of a failed unit")
+
+    max_unknown: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="share of unknown tokens, in a sample of the input, above which the "
+        "tokenizer is refused; 1: never",
+    )
 
     @field_validator("rows")
     @classmethod
