@@ -33,11 +33,13 @@ class Block:
         offsets: address of ``rows + 1`` int32 offsets; 0 where the column is no list.
         values: address of the first value.
         limit: from `values` up to here everything may be read.
+        length: the length that all its lists have; None where they differ.
     """
 
     offsets: int
     values: int
     limit: int
+    length: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +219,9 @@ def _lists(array: pa.Array, column: Layout, *, location: str) -> tuple[Block, np
     else:
         offsets = _offsets(array, capacity, location=location)
     block = _values(values, child.offset, capacity, column.dtype, address_of(offsets), location)
-    return block, offsets
+    lengths = np.diff(offsets)
+    same = bool((lengths == lengths[0]).all())
+    return replace(block, length=int(lengths[0]) if same else None), offsets
 
 
 def _offsets(array: pa.Array, capacity: int, *, location: str) -> np.ndarray:

@@ -19,7 +19,7 @@ from premask.shards import ShardSet
 from premask.split import Split
 
 # Rows that are located at once: enough to make the arithmetic free, few enough to stay cheap.
-_LOCATED_ROWS = 8192
+_LOCATED_ROWS = 16_384
 
 Span = tuple[int, int]
 Epochs = int | np.ndarray
@@ -134,7 +134,7 @@ class SetSource:
 
     def stream(self, epoch: int, spans: Iterable[Span]) -> Iterator[tuple[Rows, Epochs]]:
         for group in _groups(spans):
-            positions = np.concatenate([np.arange(first, last) for first, last in group])
+            positions = _positions(group)
             rows, epochs = self.row_ids(epoch, positions)
             read = self.shards.located(rows, self.columns)
             begin = 0
@@ -156,6 +156,14 @@ def _order(
         block_rows=block_rows,
         window=window,
     )
+
+
+def _positions(group: list[Span]) -> np.ndarray:
+    """The positions of all spans, one after another; one rank's usually lie end to end."""
+    firsts, lasts = zip(*group, strict=True)
+    if firsts[1:] == lasts[:-1]:
+        return np.arange(firsts[0], lasts[-1])
+    return np.concatenate([np.arange(first, last) for first, last in group])
 
 
 def _groups(spans: Iterable[Span]) -> Iterator[list[Span]]:

@@ -1,11 +1,13 @@
 """Where every row of the open shards lies, and the gather that copies rows out.
 
-B rows, W positions (the longest of the B rows), K record batches.
+N rows that are found at once, B of them that are copied at once, W positions (the longest of
+the B), K record batches.
 
-A row number becomes an address by arithmetic alone: a binary search over the K first rows,
-one gather from the mapped offsets, one addition. The rows themselves come out in one indexing
-call per column (see `premask._memory`), which costs what a gather from a plain memory-mapped
-matrix costs. Memory: about 200 bytes per record batch, none per row.
+A row number becomes an address by arithmetic alone: see `premask._ranges` for its record batch;
+then one gather from the mapped offsets, or, where all rows have one length, one multiplication.
+That is done for thousands of rows at once. The rows themselves come out in one indexing call
+per column (see `premask._memory`), which costs what a gather from a plain memory-mapped matrix
+costs. Memory: about 250 bytes per record batch, none per row.
 """
 
 from __future__ import annotations
@@ -18,62 +20,128 @@ import numpy as np
 from premask._columns import LIST, NUMBER, Layout
 from premask._errors import FormatError
 from premask._memory import Region
+from premask._ranges import Ranges
 from premask._shard_file import OpenShard
 
+# Rows of one length that are copied out together: few enough to stay in the cache of a core
+# until a batch of them is used, enough to make a call's fixed costs small.
+_HELD_ROWS = 256
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+class Place(NamedTuple):
+    """Where rows lie: their record batches, and the rows there; int64 ``[N]`` each."""
+
+    batches: np.ndarray
+    places: np.ndarray
+
+
 class _Column:
     """One column of every record batch, as element numbers of the region."""
 
-    layout: Layout
-    offsets_K: np.ndarray
-    values_K: np.ndarray
-    limit_K: np.ndarray
+    def __init__(self, region: Region, layout: Layout, shards: list[OpenShard], name: str):
+        blocks = [block for shard in shards for block in shard.blocks[name]]
+        addresses = np.array(
+            [(b.offsets, b.values, b.limit) for b in blocks], np.int64
+        ).reshape(-1, 3)
+        lengths = {block.length for block in blocks}
+        self.layout = layout
+        self.elements = region.elements(layout.dtype)
+        self.offsets_K = region.index(addresses[:, 0], np.int32)
+        self.values_K = region.index(addresses[:, 1], layout.dtype)
+        self.limit_K = region.index(addresses[:, 2], layout.dtype)
+        self.length = lengths.pop() if len(lengths) == 1 else None  # None: rows differ
+        self._region = region
+        self._windows: dict[int, np.ndarray] = {}
+
+    def gather(self, starts: np.ndarray, width: int) -> np.ndarray:
+        """The `width` elements from each of `starts` on: ``[B, width]``."""
+        if width == 0:
+            return np.empty((len(starts), 0), self.layout.dtype)
+        if width not in self._windows:
+            self._windows[width] = self._region.windows(self.layout.dtype, width)
+        values: np.ndarray = self._windows[width][starts].view(self.layout.dtype)
+        return values.reshape(len(starts), width)
 
 
-class Extents(NamedTuple):
-    """Where the rows of one list column lie. A tuple, because making one must cost nothing.
+class EqualLists:
+    """N rows of a list column in which all rows have one length, located.
+
+    Parts that are asked for in order are copied out of the mapping several at a time.
 
     Attributes:
-        starts, lengths, limits: int64 ``[B]``: first element, number of elements, first
-            element that may not be read.
-        uniform: the length that all rows share, -1 where they differ or it is not known.
-        safe: whether the longest of the rows may be read from every start.
+        lengths: int64 ``[N]``, the numbers of elements.
     """
 
+    def __init__(self, column: _Column, starts: np.ndarray, length: int) -> None:
+        self.lengths = np.full(len(starts), length)
+        self._column, self._starts, self._length = column, starts, length
+        self._held, self._first, self._last = np.empty((0, 0)), 0, 0
+
+    def part(self, first: int, last: int) -> np.ndarray:
+        """The rows ``first .. last-1``: ``[B, W]`` in their stored type."""
+        if not self._first <= first <= last <= self._last:
+            ahead = min(max(last, first + _HELD_ROWS), len(self._starts))
+            starts = self._starts[first:ahead]
+            self._held = self._column.gather(starts, self._length)
+            self._first, self._last = first, ahead
+        return self._held[first - self._first : last - self._first]
+
+
+@dataclass(frozen=True, slots=True)
+class UnequalLists:
+    """N rows of one list column, located.
+
+    Attributes:
+        lengths: int64 ``[N]``, the numbers of elements.
+    """
+
+    column: _Column
     starts: np.ndarray
     lengths: np.ndarray
     limits: np.ndarray
-    uniform: int
-    safe: bool
 
-
-class Located(NamedTuple):
-    """Rows and where they lie. `part` is cheap, so locate many and gather a few at a time.
-
-    Attributes:
-        rows: int64 ``[B]``, row numbers of the set.
-        batches, places: int64 ``[B]``: record batch, and row within it.
-        extents: by list column.
-    """
-
-    rows: np.ndarray
-    batches: np.ndarray
-    places: np.ndarray
-    extents: Mapping[str, Extents]
-
-    def part(self, first: int, last: int) -> Located:
-        """The rows ``first .. last-1`` of these."""
+    def part(self, first: int, last: int) -> np.ndarray:
+        """The rows ``first .. last-1``: ``[B, W]`` in their stored type, zeros after each."""
         cut = slice(first, last)
-        return Located(
-            self.rows[cut],
-            self.batches[cut],
-            self.places[cut],
-            {
-                name: Extents(x.starts[cut], x.lengths[cut], x.limits[cut], x.uniform, x.safe)
-                for name, x in self.extents.items()
-            },
-        )
+        starts, lengths, limits = self.starts[cut], self.lengths[cut], self.limits[cut]
+        width = int(lengths.max(initial=0))
+        if (starts + width <= limits).all():
+            values = self.column.gather(starts, width)
+        else:
+            values = self._near_the_end(starts, lengths, limits)
+        if len(lengths) and int(lengths.min()) < width:
+            # Narrow numbers are compared, and multiplied, several times as fast as wide ones.
+            narrow = np.min_scalar_type(width)
+            kept = np.arange(width, dtype=narrow) < lengths.astype(narrow)[:, None]
+            np.multiply(values, kept, out=values)
+        return values
+
+    def _near_the_end(
+        self, starts: np.ndarray, lengths: np.ndarray, limits: np.ndarray
+    ) -> np.ndarray:
+        """As `part`, where a window on some rows would pass the end of what is mapped."""
+        width = int(lengths.max())
+        values = np.zeros((len(starts), width), self.column.layout.dtype)
+        late = starts + width > limits
+        if not late.all():
+            values[~late] = self.column.gather(starts[~late], width)
+        for row in np.flatnonzero(late):
+            start, length = starts[row], lengths[row]
+            values[row, :length] = self.column.elements[start : start + length]
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class FoundNumbers:
+    """N rows of a column with one number per row, located."""
+
+    elements: np.ndarray
+    index: np.ndarray
+
+    def part(self, first: int, last: int) -> np.ndarray:
+        """The rows ``first .. last-1``: ``[B]`` in their stored type."""
+        found: np.ndarray = self.elements[self.index[first:last]]
+        return found
 
 
 class Table:
@@ -83,15 +151,16 @@ class Table:
         """`shards`: pairs of (number of the first row, shard), in the order of the rows."""
         pairs = list(shards)
         self._shards = [shard for _, shard in pairs]
-        self._region = _span([shard.region for shard in self._shards if sum(shard.num_rows)])
+        region = _span([shard.region for shard in self._shards if sum(shard.num_rows)])
         firsts = [
             first + np.cumsum((0, *shard.num_rows[:-1]), dtype=np.int64)
             for first, shard in pairs
             if shard.num_rows
         ]
-        self._first_K = np.concatenate([*firsts, np.empty(0, np.int64)])
+        end = max((first + sum(shard.num_rows) for first, shard in pairs), default=0)
+        self._batches = Ranges(np.concatenate([*firsts, np.empty(0, np.int64)]), end)
         self._columns = {
-            name: self._column(name, layout)
+            name: _Column(region, layout, self._shards, name)
             for name, layout in self._layouts().items()
             if layout.kind in (LIST, NUMBER)
         }
@@ -100,8 +169,7 @@ class Table:
             for shard in self._shards
             for i in range(len(shard.num_rows))
         ]
-        self._offsets = self._region.elements(np.int32)
-        self._windows: dict[tuple[np.dtype, int], np.ndarray] = {}
+        self._offsets = region.elements(np.int32)
 
     def _layouts(self) -> Mapping[str, Layout]:
         return self._shards[0].layouts if self._shards else {}
@@ -115,87 +183,40 @@ class Table:
             tuple(name for name, kind in kinds.items() if kind == NUMBER),
         )
 
-    def _column(self, name: str, layout: Layout) -> _Column:
-        blocks = [block for shard in self._shards for block in shard.blocks[name]]
-        addresses = np.array(
-            [(b.offsets, b.values, b.limit) for b in blocks], np.int64
-        ).reshape(-1, 3)
-        return _Column(
-            layout=layout,
-            offsets_K=self._region.index(addresses[:, 0], np.int32),
-            values_K=self._region.index(addresses[:, 1], layout.dtype),
-            limit_K=self._region.index(addresses[:, 2], layout.dtype),
-        )
+    def locate(self, rows: np.ndarray) -> Place:
+        """Where `rows` (int64 ``[N]``, all in open shards) lie."""
+        batches = self._batches(rows)
+        return Place(batches, rows - self._batches.firsts[batches])
 
-    def locate(self, rows: np.ndarray, lists: Iterable[str]) -> Located:
-        """Where `rows` (int64 ``[B]``, all in open shards) lie, in the columns `lists`."""
-        batches = np.searchsorted(self._first_K, rows, side="right") - 1
-        places = rows - self._first_K[batches]
-        extents = {name: self._extents(name, batches, places) for name in lists}
-        return Located(rows, batches, places, extents)
-
-    def _extents(self, name: str, batches: np.ndarray, places: np.ndarray) -> Extents:
+    def lists(self, name: str, place: Place) -> EqualLists | UnequalLists:
+        """The rows of one list column."""
+        batches, places = place
         column = self._columns[name]
+        if column.length is not None:
+            first_K = column.values_K + self._offsets[column.offsets_K]
+            starts = first_K[batches] + places * column.length
+            return EqualLists(column, starts, column.length)
         at = column.offsets_K[batches] + places
         start = self._offsets[at].astype(np.int64)
         lengths = self._offsets[at + 1] - start
-        starts, limits = column.values_K[batches] + start, column.limit_K[batches]
-        longest, shortest = int(lengths.max(initial=0)), int(lengths.min(initial=1 << 31))
-        uniform = longest if longest == shortest else -1
-        safe = bool((starts + longest <= limits).all())
-        return Extents(starts, lengths, limits, uniform, safe)
+        return UnequalLists(
+            column, column.values_K[batches] + start, lengths, column.limit_K[batches]
+        )
 
-    def lists(self, name: str, located: Located) -> np.ndarray:
-        """One list column of the rows: ``[B, W]`` in its stored type, zeros after each row."""
-        found = located.extents[name]
-        width = found.uniform if found.uniform >= 0 else int(found.lengths.max(initial=0))
-        dtype = self._columns[name].layout.dtype
-        if width == 0:
-            return np.zeros((len(found.starts), 0), dtype)
-        if found.safe:
-            values = self._gathered(dtype, width, found.starts)
-        else:
-            values = self._near_the_end(dtype, found, width)
-        if found.uniform < 0:
-            values[np.arange(width) >= found.lengths[:, None]] = 0
-        return values
-
-    def _near_the_end(self, dtype: np.dtype, found: Extents, width: int) -> np.ndarray:
-        """As `lists`, where a window on some rows would pass the end of what is mapped."""
-        values = np.zeros((len(found.starts), width), dtype)
-        late = found.starts + width > found.limits
-        if not late.all():
-            values[~late] = self._gathered(dtype, width, found.starts[~late])
-        elements = self._region.elements(dtype)
-        for row in np.flatnonzero(late):
-            start, length = found.starts[row], found.lengths[row]
-            values[row, :length] = elements[start : start + length]
-        return values
-
-    def numbers(self, name: str, located: Located) -> np.ndarray:
-        """One number per row: ``[B]`` in its stored type."""
+    def numbers(self, name: str, place: Place) -> FoundNumbers:
+        """The rows of a column with one number per row."""
         column = self._columns[name]
-        at = column.values_K[located.batches] + located.places
-        found: np.ndarray = self._region.elements(column.layout.dtype)[at]
-        return found
+        return FoundNumbers(column.elements, column.values_K[place.batches] + place.places)
 
-    def texts(self, name: str, located: Located) -> tuple[str, ...]:
+    def texts(self, name: str, place: Place) -> tuple[str, ...]:
         """One string per row, each decoded alone."""
-        pairs = zip(located.batches.tolist(), located.places.tolist(), strict=True)
+        pairs = zip(place.batches.tolist(), place.places.tolist(), strict=True)
         try:
-            return tuple(self._texts[batch][name][place].as_py() for batch, place in pairs)
+            return tuple(self._texts[batch][name][row].as_py() for batch, row in pairs)
         except UnicodeDecodeError as error:
             raise FormatError(
                 f"a value of {name} is no text: {error}; run `premask verify`"
             ) from error
-
-    def _gathered(self, dtype: np.dtype, width: int, starts: np.ndarray) -> np.ndarray:
-        """The `width` elements from each of `starts` on: ``[B, width]``."""
-        key = (dtype, width)
-        if key not in self._windows:
-            self._windows[key] = self._region.windows(dtype, width)
-        values: np.ndarray = self._windows[key][starts].view(dtype)
-        return values.reshape(len(starts), width)
 
 
 def _span(regions: list[Region]) -> Region:

@@ -12,7 +12,9 @@ network is visibly biased, so those are shuffled outright (Durstenfeld's algorit
 Round keys come from Threefry, as everything random in Premask does. The hash is the 32-bit
 mixer "lowbias32" found by Chris Wellons' hash prospector.
 
-Costs about 0.1 µs per number, in either direction, and 0.2 ms to set up. Memory: none.
+Costs about 0.02 µs per number, in either direction, where thousands are asked for at once, and
+0.2 ms to set up. Memory does not grow with the range: the hashes of a round depend on one side
+of the grid alone, so once as many were computed, they are kept, 1.5 MB at most.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from premask.masking.threefry import signed, threefry2x32
 
 ROUNDS = 6
 SMALL = 256
+_LONGEST_TABLE = 1 << 16  # of a grid for four billion numbers
 
 
 class Permutation:
@@ -42,8 +45,9 @@ class Permutation:
         self.size = size
         self._seed = seed
         self._path = path
-        self._width = max(1, math.isqrt(max(size - 1, 0)) + 1)
-        self._height = max(1, -(-size // self._width))
+        width = max(1, math.isqrt(max(size - 1, 0)) + 1)
+        self._sides = np.uint32(width), np.uint32(max(1, -(-size // width)))
+        self._asked = 0
 
     def __call__(self, positions: npt.ArrayLike) -> np.ndarray:
         """The images of `positions`: int64, the shape of the input."""
@@ -73,29 +77,51 @@ class Permutation:
         return found.astype(np.int64).reshape(numbers.shape)
 
     def _forward(self, numbers: np.ndarray) -> np.ndarray:
-        halves, sides = self._split(numbers)
-        for round_, key in enumerate(self._keys):
+        halves = self._split(numbers)
+        for round_ in range(ROUNDS):
             turn = round_ % 2
-            halves[turn] += _hash_below(halves[1 - turn], key, sides[turn])
-            halves[turn] -= sides[turn] * (halves[turn] >= sides[turn])
-        joined: np.ndarray = halves[1] * sides[0] + halves[0]
-        return joined
+            halves[turn] += self._hashes(round_, halves[1 - turn])
+            _wrap(halves[turn], self._sides[turn])
+        return self._joined(halves)
 
     def _backward(self, numbers: np.ndarray) -> np.ndarray:
-        halves, sides = self._split(numbers)
+        halves = self._split(numbers)
         for round_ in reversed(range(ROUNDS)):
             turn = round_ % 2
-            key = self._keys[round_]
-            halves[turn] += sides[turn] - _hash_below(halves[1 - turn], key, sides[turn])
-            halves[turn] -= sides[turn] * (halves[turn] >= sides[turn])
-        joined: np.ndarray = halves[1] * sides[0] + halves[0]
-        return joined
+            side = self._sides[turn]
+            halves[turn] += side - self._hashes(round_, halves[1 - turn])
+            _wrap(halves[turn], side)
+        return self._joined(halves)
 
-    def _split(self, numbers: np.ndarray) -> tuple[list[np.ndarray], list[np.uint64]]:
-        """Columns and rows of `numbers` on the grid, and its sides; all uint64."""
-        width = np.uint64(self._width)
+    def _split(self, numbers: np.ndarray) -> list[np.ndarray]:
+        """Columns and rows of `numbers` on the grid: uint32."""
+        width = np.uint64(self._sides[0])
         row = numbers // width
-        return [numbers - row * width, row], [width, np.uint64(self._height)]
+        return [(numbers - row * width).astype(np.uint32), row.astype(np.uint32)]
+
+    def _joined(self, halves: list[np.ndarray]) -> np.ndarray:
+        column, row = halves
+        numbers = row.astype(np.uint64)
+        numbers *= np.uint64(self._sides[0])
+        numbers += column
+        return numbers
+
+    def _hashes(self, round_: int, halves: np.ndarray) -> np.ndarray:
+        """What a round adds to one half of numbers, from the other: uint32."""
+        if self._sides[0] < min(self._asked, _LONGEST_TABLE):
+            return self._tables[round_].take(halves)
+        self._asked += len(halves)
+        return _hash_below(halves, self._keys[round_], self._sides[round_ % 2])
+
+    @cached_property
+    def _tables(self) -> list[np.ndarray]:
+        """The hashes of each round, of all that a half can be."""
+        return [
+            _hash_below(
+                np.arange(self._sides[1 - r % 2], dtype=np.uint32), key, self._sides[r % 2]
+            )
+            for r, key in enumerate(self._keys)
+        ]
 
     @cached_property
     def _keys(self) -> np.ndarray:
@@ -126,15 +152,24 @@ def _word(value: int) -> np.ndarray:
     return np.array([signed(value)], np.int32)
 
 
-def _hash_below(numbers: np.ndarray, key: np.uint32, side: np.uint64) -> np.ndarray:
-    """A keyed hash of `numbers` (below 2**32) that is below `side`; uint64."""
-    x = numbers.astype(np.uint32)
-    x ^= key
-    x ^= x >> np.uint32(16)
+def _wrap(numbers: np.ndarray, side: np.uint32) -> None:
+    """Takes `side` from those of `numbers` (uint32, below ``2 * side``) that are not below it.
+
+    What would become negative wraps round to more than anything else, and loses.
+    """
+    np.minimum(numbers, numbers - side, out=numbers)
+
+
+def _hash_below(numbers: np.ndarray, key: np.uint32, side: np.uint32) -> np.ndarray:
+    """A keyed hash of `numbers` (uint32) that is below `side`: uint32."""
+    x = numbers ^ key
+    shifted = x >> np.uint32(16)
+    x ^= shifted
     x *= np.uint32(0x7FEB352D)
-    x ^= x >> np.uint32(15)
+    x ^= np.right_shift(x, np.uint32(15), out=shifted)
     x *= np.uint32(0x846CA68B)
-    x ^= x >> np.uint32(16)
-    product = x * side  # uint64, below 2**63
+    x ^= np.right_shift(x, np.uint32(16), out=shifted)
+    product = x.astype(np.uint64)
+    product *= np.uint64(side)
     product >>= np.uint64(32)
-    return product
+    return product.astype(np.uint32)

@@ -19,7 +19,8 @@ from premask.masking._operation import Binding
 from premask.masking._rows import PaddedRows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: for every batch that is read, that would cost more than finding its rows does.
+@dataclass(slots=True, kw_only=True)
 class Rows:
     """A batch of rows as NumPy arrays in their stored types.
 

@@ -190,9 +190,7 @@ class ShardSet:
         found = self.located(rows, columns)(0, len(rows))
         if document_ids and DOCUMENT_ID in self.manifest.columns:
             table = self._table_for(rows)
-            found = replace(
-                found, document_ids=table.texts(DOCUMENT_ID, table.locate(rows, ()))
-            )
+            found = replace(found, document_ids=table.texts(DOCUMENT_ID, table.locate(rows)))
         return found
 
     def located(
@@ -209,16 +207,21 @@ class ShardSet:
         if columns is not None:
             lists = tuple(name for name in lists if name in columns)
             numbers = tuple(name for name in numbers if name in columns)
-        located = table.locate(rows, lists)
+        place = table.locate(rows)
+        found = [(name, table.lists(name, place)) for name in lists]
+        counted = [(name, table.numbers(name, place)) for name in numbers]
         binding = self.binding
 
         def read(first: int, last: int) -> Rows:
-            part = located.part(first, last)
+            arrays, lengths = {}, {}
+            for name, column in found:
+                arrays[name] = column.part(first, last)
+                lengths[name] = column.lengths[first:last]
             return Rows(
-                lists={name: table.lists(name, part) for name in lists},
-                lengths={name: x.lengths for name, x in part.extents.items()},
-                numbers={name: table.numbers(name, part) for name in numbers},
-                row_ids=part.rows,
+                lists=arrays,
+                lengths=lengths,
+                numbers={name: column.part(first, last) for name, column in counted},
+                row_ids=rows[first:last],
                 binding=binding,
             )
 
@@ -226,7 +229,8 @@ class ShardSet:
 
     def lengths(self, rows: np.ndarray) -> np.ndarray:
         """How many tokens each of `rows` has: int64 ``[N]``. Reads no token."""
-        return self._table_for(rows).locate(rows, (INPUT_IDS,)).extents[INPUT_IDS].lengths
+        table = self._table_for(rows)
+        return table.lists(INPUT_IDS, table.locate(rows)).lengths
 
     def _table_for(self, rows: np.ndarray) -> Table:
         if self._complete:

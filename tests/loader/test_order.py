@@ -39,6 +39,19 @@ def test_a_billion_numbers_need_no_table() -> None:
     assert np.array_equal(permutation.inverse(images), positions)
 
 
+@pytest.mark.parametrize("size", [300, 65_537, 10**9, 2**40])
+def test_a_permutation_is_the_same_asked_little_and_asked_much(size: int) -> None:
+    """Once much was asked, hashes come from a table."""
+    positions = np.random.default_rng(0).integers(0, size, 100_000)
+    permutation = Permutation(size, 1, (0, 0))
+    first = permutation(positions[:100])
+    at_once = [permutation(positions) for _ in range(2)]
+    assert np.array_equal(at_once[0], at_once[1])
+    assert np.array_equal(first, at_once[1][:100])
+    assert np.array_equal(permutation.inverse(at_once[1]), positions)
+    assert np.array_equal(first, Permutation(size, 1, (0, 0))(positions[:100]))
+
+
 def test_a_permutation_never_changes() -> None:
     """Golden values: an order is part of what makes a run reproducible."""
     assert Permutation(10, 1, (0, 0))(np.arange(10)).tolist() == [3, 7, 6, 8, 2, 5, 1, 4, 9, 0]

@@ -118,6 +118,26 @@ def test_fixed_size_lists_read_the_same(tmp_path: Path) -> None:
     assert_equal_rows(shards.rows([49, 0, 7]), rows, [49, 0, 7])
 
 
+@pytest.mark.parametrize("last", [32, 31, 3])
+def test_rows_of_one_length_come_in_any_parts(tmp_path: Path, last: int) -> None:
+    """Where all rows are equally long they are found and copied in another way than else."""
+    rows = random_rows([*[32] * 599, last])
+    shards = premask.open_shards(write_set(tmp_path / "set", rows, shard_rows=250))
+    index = np.random.default_rng(0).permutation(600)
+    read = shards.located(index)
+    for first, end in [(0, 64), (64, 128), (10, 20), (20, 20), (250, 600), (128, 200)]:
+        assert_equal_rows(read(first, end), rows, index[first:end])
+
+
+def test_a_batch_may_be_written_to_without_a_trace_in_others(tmp_path: Path) -> None:
+    rows = random_rows([32] * 100)
+    shards = premask.open_shards(write_set(tmp_path / "set", rows))
+    read = shards.located(np.arange(100))
+    read(0, 10).lists["input_ids"][:] = 9
+    assert_equal_rows(read(10, 20), rows, range(10, 20))
+    assert_equal_rows(shards.rows(range(10)), rows, range(10))
+
+
 def test_tokens_above_sixteen_bits_read_the_same(tmp_path: Path) -> None:
     rows = random_rows([5, 9, 3])
     rows["input_ids"] = [ids + 100_000 for ids in rows["input_ids"]]
