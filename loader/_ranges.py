@@ -34,7 +34,7 @@ class Ranges:
 
     def __call__(self, numbers: np.ndarray) -> np.ndarray:
         """The ranges of `numbers` (int64 ``[N]``, each in one of them): int64 ``[N]``."""
-        found = self._begins[numbers >> self._shift]
+        found: np.ndarray = self._begins[numbers >> self._shift]
         for _ in range(_STEPS):
             short = numbers >= self._nexts[found]
             if not short.any():

@@ -6,6 +6,7 @@ without the ones before it. `Permutation` does the shuffling.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -94,7 +95,13 @@ class RowOrder:
             first = window * self._window_rows
             size = min(self._window_rows, self.num_rows - first)
             # Path 0 orders the blocks, window w has path w + 1.
-            shuffle = Permutation(size, self._seed, (self._epoch, window + 1))
+            shuffle = _within(size, self._seed, self._epoch, window + 1)
             apply = shuffle if forward else shuffle.inverse
             moved[here] = first + apply(positions[here] - first)
         return moved
+
+
+@lru_cache(maxsize=64)
+def _within(size: int, seed: int, epoch: int, path: int) -> Permutation:
+    """The shuffle of a window. A window is met several times, by batches or by ranks."""
+    return Permutation(size, seed, (epoch, path))

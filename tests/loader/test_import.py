@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -47,16 +46,15 @@ def test_importing_loads_no_heavy_package() -> None:
 
 
 def test_importing_is_quick_beside_its_two_dependencies() -> None:
-    """0.3 s are promised; the part that is ours is measured, so that a busy machine passes."""
+    """0.3 s are promised; CPU time of ours is set against theirs, so a busy machine passes."""
     code = (
-        "import time, numpy, pyarrow, pyarrow.ipc\n"
-        "start = time.process_time()\nimport premask\nprint(time.process_time() - start)"
+        "import time\nstart = time.process_time()\nimport numpy, pyarrow, pyarrow.ipc\n"
+        "theirs = time.process_time() - start\nimport premask\n"
+        "print((time.process_time() - start - theirs) / theirs)"
     )
     command = [sys.executable, "-c", code]
-    start = time.perf_counter()
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert float(found) < 0.15
-    assert time.perf_counter() - start < 10
+    assert float(found) < 2.5  # about 1 where this was written
 
 
 def test_the_version_is_that_of_the_distribution() -> None:
