@@ -12,6 +12,9 @@ store that is the shared memory that Ray's daemon holds, its own program include
 Inputs are text files (.gz as well). They are repeated under new document ids until there are
 ``--megabytes`` of text: choose them so that a run takes a minute at least. Without ``--input``
 a made-up text is repeated. Run it on a quiet machine with at least as many cores as workers.
+With ``--results FILE`` every run is noted in that file, and the ratios are those of all runs
+there: so they may be spread over several quiet spells, if the other options stay the same.
+Options of the build itself stand last, behind ``--``.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -214,6 +217,16 @@ def show_times(runs: dict[int, list[Run]]) -> None:
         sys.exit(1)
 
 
+def earlier(results: Path | None) -> dict[int, list[Run]]:
+    """The runs that a file of results holds, by their workers."""
+    runs: dict[int, list[Run]] = {}
+    if results is not None and results.exists():
+        for value in map(json.loads, results.read_text().splitlines()):
+            samples = [Sample(**sample) for sample in value.pop("samples")]
+            runs.setdefault(value["workers"], []).append(Run(**value, samples=samples))
+    return runs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--input", type=Path, action="append", default=[])
@@ -222,6 +235,7 @@ def main() -> None:
     parser.add_argument("--unit-megabytes", type=float, default=2)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--results", type=Path, help="file of the runs, read and appended to")
     parser.add_argument("options", nargs="*", help="further options of premask build")
     arguments = parser.parse_args()
     # The parallelism compared is that of units; a tokenizer with threads would hide it.
@@ -235,11 +249,16 @@ def main() -> None:
         command += ["--tokenizer", arguments.tokenizer, "--set", f"unit_bytes={unit_bytes}"]
         command += arguments.options
         engines = [0, *arguments.workers]
-        runs: dict[int, list[Run]] = {workers: [] for workers in engines}
-        for repeat in range(arguments.repeats):
+        runs = earlier(arguments.results)
+        done = min((len(runs.get(workers, ())) for workers in engines), default=0)
+        for repeat in range(done, done + arguments.repeats):
             for workers in engines if repeat % 2 == 0 else engines[::-1]:
-                runs[workers].append(build(command, workers, folder))
-        show_times(runs)
+                run = build(command, workers, folder)
+                runs.setdefault(workers, []).append(run)
+                if arguments.results is not None:
+                    with arguments.results.open("a") as file:
+                        print(json.dumps(asdict(run)), file=file)
+        show_times(dict(sorted(runs.items())))
         show_memory(runs[max(arguments.workers)][-1])
 
 
