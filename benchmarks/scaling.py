@@ -68,7 +68,7 @@ class Run:
 def read_text(path: Path) -> str:
     data = path.read_bytes()
     data = gzip.decompress(data) if path.suffix == ".gz" else data
-    return data.decode("utf-8", "replace")
+    return data.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 def write_corpus(inputs: list[Path], target: Path, num_bytes: int) -> None:
