@@ -11,7 +11,7 @@ from premask.manifest import Manifest
 from premask.pipeline import finish, session
 from premask.pipeline.collocations import write_collocations
 from premask.pipeline.duplicates import find_repeats
-from premask.pipeline.engine import Engine, Task
+from premask.pipeline.engine import UNIT_TIMEOUT, Engine, Task
 from premask.pipeline.fit import refuse_unfit
 from premask.pipeline.journal import UnitRecord, changed_files
 from premask.pipeline.local import LocalEngine
@@ -29,14 +29,27 @@ from premask.stages.collocations import COLLOCATIONS
 def make_engine(job: Job) -> Engine:
     """The engine that the job names."""
     if job.engine == "local":
-        return LocalEngine()
+        return LocalEngine(retries=job.retries, unit_timeout=job.unit_timeout)
     return RayEngine(
         workers=job.workers,
         address=job.ray_address,
-        unit_timeout=job.unit_timeout,
+        unit_timeout=job.unit_timeout or UNIT_TIMEOUT,
         retries=job.retries,
         gpus=job.annotate.gpus if job.annotate else 0.0,
+        helpers=(job.annotate.workers or 0) if job.annotate else 0,
     )
+
+
+def without_effect(job: Job) -> str:
+    """What the job says of its run that its engine does not heed; empty if there is nothing."""
+    if job.engine != "local":
+        return ""
+    said = [name for name in ("workers", "ray_address") if getattr(job, name) is not None]
+    if job.annotate is not None and job.annotate.workers is not None:
+        said.append("annotate.workers")
+    if not said:
+        return ""
+    return f"{', '.join(said)}: without effect on the local engine; --engine ray heeds it"
 
 
 def build(job: Job, reporter: Reporter, *, restart: bool = False) -> session.Built:

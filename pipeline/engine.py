@@ -10,14 +10,19 @@ from __future__ import annotations
 import errno
 import time
 import traceback
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from premask._errors import RequestError
 
 # Errors that every other unit would meet as well: no use in going on.
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+# Of a job that does not say: seconds before a unit's worker is killed, and further tries.
+UNIT_TIMEOUT = 6 * 3600.0
+RETRIES = 2
 
 Result = dict[str, Any]
 
@@ -40,6 +45,25 @@ class Work(Protocol):
     """
 
     def open(self) -> Callable[[Any, Tell], Result]: ...
+
+
+class Help(Protocol):
+    """A part of the work, in processes of its own; opens into a function of one item."""
+
+    def open(self) -> Callable[[Any], Any]: ...
+
+
+# Does a `Help` elsewhere: from items to results, in their order.
+OrderedMap = Callable[[Iterable[Any]], Iterator[Any]]
+
+
+@runtime_checkable
+class Assisted(Protocol):
+    """A `Work` that can leave a part of itself to helpers, where an engine has them."""
+
+    def help(self) -> Help: ...
+
+    def assisted(self, apply: OrderedMap) -> Work: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +93,22 @@ class Outcome:
     error: str = ""
     trace: str = ""
     seconds: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Tries:
+    """Counts the tries of units; a unit has one and those `allowed` beyond it."""
+
+    allowed: int
+    _failed: Counter[int] = field(default_factory=Counter)
+
+    def judge(self, outcome: Outcome) -> Outcome:
+        """The outcome; given up where its unit is to be tried again and has no try left."""
+        if outcome.status != "retry":
+            return outcome
+        self._failed[outcome.index] += 1
+        used_up = self._failed[outcome.index] > self.allowed
+        return replace(outcome, status="failed") if used_up else outcome
 
 
 class Engine(Protocol):

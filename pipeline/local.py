@@ -1,31 +1,81 @@
-"""The local engine: units one after the other in this process. For small jobs and debugging.
+"""The local engine: units one after the other on this machine. For small jobs and debugging.
 
-No time limit and no second try: there is nobody to kill a hung unit, and what fails here fails
-again. Costs nothing beyond the work itself.
+They run in this process, at no cost beyond the work itself; with a time limit, in one child
+process (`premask.pipeline.child`), which can be killed. A failed unit is put back behind the
+others and tried again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from premask.pipeline.engine import Outcome, Result, Task, Tell, Watch, Work, attempt, unwatched
+from premask.pipeline.child import Child
+from premask.pipeline.engine import (
+    Outcome,
+    Result,
+    Task,
+    Tell,
+    Tries,
+    Watch,
+    Work,
+    attempt,
+    unwatched,
+)
+
+_Runner = Callable[[Task, Tell], Outcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEngine:
-    """Runs every unit here, in plan order."""
+    """Runs every unit here, in plan order.
+
+    Attributes:
+        retries: further tries of a unit that failed.
+        unit_timeout: seconds after which a unit is ended; None for no limit.
+    """
+
+    retries: int = 0
+    unit_timeout: float | None = None
 
     def run(
         self, work: Work, tasks: Sequence[Task], watch: Watch = unwatched
     ) -> Generator[Outcome, None, None]:
-        run: Callable[[Any, Tell], Result] | None = None
-        for task in tasks:
-            run = run or work.open()
-            tell = partial(watch, task.index)
-            outcome = attempt(partial(run, task.value, tell), task.index)
-            yield replace(outcome, status="failed") if outcome.status == "retry" else outcome
-            if outcome.status == "fatal":
-                return
+        """See `premask.pipeline.engine.Engine`."""
+        todo, tries = deque(tasks), Tries(allowed=self.retries)
+        with self._runner(work) as run:
+            while todo:
+                task = todo.popleft()
+                outcome = tries.judge(run(task, partial(watch, task.index)))
+                if outcome.status == "retry":
+                    todo.append(task)
+                yield outcome
+                if outcome.status == "fatal":
+                    return
+
+    @contextmanager
+    def _runner(self, work: Work) -> Iterator[_Runner]:
+        if self.unit_timeout is None:
+            yield _Here(work)
+            return
+        child = Child(work, self.unit_timeout)
+        try:
+            yield child
+        finally:
+            child.stop()
+
+
+class _Here:
+    """Runs units in this process; what cannot be opened is refused at once."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._run: Callable[[Any, Tell], Result] | None = None
+
+    def __call__(self, task: Task, tell: Tell) -> Outcome:
+        self._run = self._run or self._work.open()
+        return attempt(partial(self._run, task.value, tell), task.index)

@@ -33,16 +33,21 @@ _WORKER_ENVIRONMENT = {
 }
 # Results are small and rows never enter it; a container's /dev/shm is often just 64 MB more.
 _OBJECT_STORE_BYTES = 80 << 20
+# For the batches that a helper and its workers have under way.
+_HELPER_BYTES = 32 << 20
 
 
 @contextmanager
-def connected(*, workers: int | None, address: str | None, gpus: float) -> Iterator[int]:
+def connected(
+    *, workers: int | None, address: str | None, gpus: float, helpers: int = 0
+) -> Iterator[int]:
     """Ray, for the time of one run; gives the number of workers. One already up is left up.
 
     Args:
         workers: actors wanted; None for as many as there is room for.
         address: a running cluster; None for ``RAY_ADDRESS``, or a private Ray on this machine.
-        gpus: GPUs that a worker needs.
+        gpus: GPUs that a helper needs, or a worker where there are no helpers.
+        helpers: further actors, see `premask.pipeline.ray_helpers`.
 
     Raises:
         RequestError: no cluster answers, or this machine has too few GPUs.
@@ -51,20 +56,20 @@ def connected(*, workers: int | None, address: str | None, gpus: float) -> Itera
     import ray
 
     if ray.is_initialized():
-        yield workers or _room(gpus)
+        yield workers or _room(gpus, helpers)
         return
     # Ray puts the driver's working directory on the workers' path, where a user's own
     # `datasets.py` or `schemas/` would shadow a library: it gets an empty one.
     with TemporaryDirectory(prefix="premask-ray-", ignore_cleanup_errors=True) as empty:
         try:
             with chdir(empty):
-                _start(workers, address, gpus)
-            yield workers or _room(gpus)
+                _start(workers, address, gpus, helpers)
+            yield workers or _room(gpus, helpers)
         finally:
             ray.shutdown()
 
 
-def _start(workers: int | None, address: str | None, gpus: float) -> None:
+def _start(workers: int | None, address: str | None, gpus: float, helpers: int) -> None:
     import ray
 
     address = address or os.environ.get("RAY_ADDRESS")
@@ -75,10 +80,11 @@ def _start(workers: int | None, address: str | None, gpus: float) -> None:
         "runtime_env": {"env_vars": _WORKER_ENVIRONMENT},
     }
     if not address:
-        cores = workers or len(os.sched_getaffinity(0))
-        options |= {"num_cpus": cores, "include_dashboard": False}
-        ray.init(address="local", object_store_memory=_OBJECT_STORE_BYTES, **options)
-        refuse_missing_gpus(gpus)
+        cores = workers or max(1, len(os.sched_getaffinity(0)) - helpers)
+        options |= {"num_cpus": cores + helpers, "include_dashboard": False}
+        store = _OBJECT_STORE_BYTES + helpers * _HELPER_BYTES
+        ray.init(address="local", object_store_memory=store, **options)
+        refuse_missing_gpus(gpus, helpers)
         return
     try:
         _knock(address)
@@ -91,12 +97,13 @@ def _start(workers: int | None, address: str | None, gpus: float) -> None:
         ) from error
 
 
-def refuse_missing_gpus(gpus: float) -> None:
-    """Ray would wait for ever for a worker that this machine cannot hold."""
+def refuse_missing_gpus(gpus: float, helpers: int = 0) -> None:
+    """Ray would wait for ever for workers or helpers that this machine cannot hold."""
     found = resources().get("GPU", 0.0)
-    if gpus > found:
+    if gpus * max(helpers, 1) > found:
+        whose = f"for each of {helpers} annotators" if helpers else "per worker"
         raise RequestError(
-            f"{gpus:g} GPUs per worker, but this machine has {found:g}; lower it, or give "
+            f"{gpus:g} GPUs {whose}, but this machine has {found:g}; lower it, or give "
             "the address of a cluster that has them",
             location="annotate.gpus",
         )
@@ -109,11 +116,11 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def _room(gpus: float) -> int:
+def _room(gpus: float, helpers: int) -> int:
     """How many workers fit on the whole cluster; one at least, which may have to wait."""
     found = resources()
-    by_gpus = [int(found.get("GPU", 0.0) / gpus)] if gpus else []
-    return max(1, min([int(found.get("CPU", 1)), *by_gpus]))
+    by_gpus = [int(found.get("GPU", 0.0) / gpus)] if gpus and not helpers else []
+    return max(1, min([int(found.get("CPU", 1)) - helpers, *by_gpus]))
 
 
 def resources() -> dict[str, float]:

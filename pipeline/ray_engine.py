@@ -2,57 +2,41 @@
 
 Units are fused: reading, annotating, tokenizing and writing of a unit happen in one actor, and
 what comes back is a small dictionary, so neither the driver nor the object store grows with the
-corpus. An actor that dies or exceeds the time limit is replaced and its unit tried again.
-Start-up costs about three seconds on a laptop; a running cluster is joined by its address.
-Every actor is asked about once a second how far its unit has come.
+corpus. A part that a work leaves to helpers (`premask.pipeline.ray_helpers`) is done there, a
+few items at a time. An actor that dies or exceeds the time limit is replaced and its unit tried
+again. Start-up costs about three seconds on a laptop; a running cluster is joined by its
+address. Every actor is asked about once a second how far its unit has come.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 from premask._errors import RequestError, UnitError
-from premask.pipeline.engine import Outcome, Result, Task, Tell, Watch, Work, attempt, unwatched
+from premask.pipeline.engine import (
+    Assisted,
+    Help,
+    Outcome,
+    Result,
+    Task,
+    Tries,
+    Watch,
+    Work,
+    unwatched,
+)
 from premask.pipeline.ray_cluster import connected, first_line, resources
+from premask.pipeline.ray_helpers import Crew
+from premask.pipeline.ray_worker import Worker
 
 _POLL_SECONDS = 0.5
 # The driver asks so many workers a second at most, however many there are.
 _QUESTIONS_PER_SECOND = 50
 _MAX_FAILED_STARTS = 3
-
-
-class Worker:
-    """The actor. Its work is opened by the first unit, so that a failure belongs to a unit.
-
-    It has two threads: one runs a unit, the other answers meanwhile how far it has come.
-    """
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._run: Callable[[Any, Tell], Result] | None = None
-        self._so_far: Result = {}
-
-    def ready(self) -> bool:
-        return True
-
-    def so_far(self) -> Result:
-        return self._so_far
-
-    def run(self, task: Task) -> Outcome:
-        self._so_far = {}
-        return attempt(partial(self._do, task.value), task.index)
-
-    def _do(self, value: Any) -> Result:
-        self._run = self._run or self._work.open()
-        return self._run(value, self._note)
-
-    def _note(self, so_far: Result) -> None:
-        self._so_far = so_far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +48,9 @@ class RayEngine:
         address: a running cluster; None for ``RAY_ADDRESS``, or a private Ray on this machine.
         unit_timeout: seconds after which the worker of a unit is killed.
         retries: further tries of a unit that failed.
-        gpus: GPUs per worker.
+        gpus: GPUs per helper, or per worker where there are no helpers.
+        helpers: actors to which a work may leave a part of itself, see
+            `premask.pipeline.ray_helpers`; without any, the workers do it all.
         start_timeout: seconds without a single worker after which a run is given up. Long
             enough for a cluster that adds nodes on demand.
     """
@@ -74,6 +60,7 @@ class RayEngine:
     unit_timeout: float
     retries: int
     gpus: float = 0.0
+    helpers: int = 0
     start_timeout: float = 300.0
 
     def run(
@@ -85,12 +72,30 @@ class RayEngine:
             RequestError: no cluster answers at the address, or it has no room for a worker.
             UnitError: workers end as soon as they are started.
         """
-        with connected(workers=self.workers, address=self.address, gpus=self.gpus) as found:
-            pool = _Pool(engine=self, work=work, watch=watch, todo=deque(tasks))
-            try:
-                yield from pool.drain(min(found, len(tasks)))
-            finally:
-                pool.stop()
+        helpers = self.helpers if isinstance(work, Assisted) else 0
+        with (
+            connected(
+                workers=self.workers, address=self.address, gpus=self.gpus, helpers=helpers
+            ) as found,
+            ExitStack() as stack,
+        ):
+            num_workers = min(found, len(tasks))
+            crew: Crew | None = None
+            if helpers and isinstance(work, Assisted):
+                crew = self._hire(work.help())
+                stack.callback(crew.dismiss)
+                work = work.assisted(crew.for_workers(num_workers))
+            tries = Tries(allowed=self.retries)
+            pool = _Pool(
+                engine=self, work=work, crew=crew, watch=watch, todo=deque(tasks), tries=tries
+            )
+            stack.callback(pool.stop)
+            yield from pool.drain(num_workers)
+
+    def _hire(self, work: Help) -> Crew:
+        return Crew.hire(
+            work, count=self.helpers, gpus=self.gpus, start_timeout=self.start_timeout
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,13 +114,14 @@ class _Pool:
 
     engine: RayEngine
     work: Work
+    crew: Crew | None
     watch: Watch
     todo: deque[Task]
+    tries: Tries
     idle: list[Any] = field(default_factory=list)
     starting: dict[Any, Any] = field(default_factory=dict)  # ready() -> actor
     running: dict[Any, _Running] = field(default_factory=dict)  # run() -> what
     questions: dict[Any, Any] = field(default_factory=dict)  # so_far() -> run()
-    tries: dict[int, int] = field(default_factory=dict)
     failed_starts: int = 0
     last_worker: float = field(default_factory=time.monotonic)
 
@@ -148,7 +154,10 @@ class _Pool:
 
         remote: Any = ray.remote  # its types know no actors with several threads
         as_actor = remote(
-            num_cpus=1, num_gpus=self.engine.gpus, max_restarts=0, max_concurrency=2
+            num_cpus=1,
+            num_gpus=0 if self.crew else self.engine.gpus,
+            max_restarts=0,
+            max_concurrency=2,
         )
         actor = as_actor(Worker).remote(self.work)
         self.starting[actor.ready.remote()] = actor
@@ -232,7 +241,10 @@ class _Pool:
         import ray
 
         limit, now = self.engine.unit_timeout, time.monotonic()
-        for reference in [ref for ref, r in self.running.items() if now - r.start > limit]:
+        overdue = [ref for ref, r in self.running.items() if now - r.start > limit]
+        if overdue and self.crew is not None:
+            self.crew.restart_hung(limit)
+        for reference in overdue:
             running = self.running.pop(reference)
             ray.kill(running.actor)
             self._spawn()
@@ -241,15 +253,12 @@ class _Pool:
 
     def _judge(self, task: Task, outcome: Outcome) -> Outcome:
         """Puts a failed unit back, unless its tries are used up."""
-        if outcome.status == "fatal":
+        judged = self.tries.judge(outcome)
+        if judged.status == "fatal":
             self.todo.clear()
-        if outcome.status != "retry":
-            return outcome
-        self.tries[task.index] = self.tries.get(task.index, 0) + 1
-        if self.tries[task.index] > self.engine.retries:
-            return replace(outcome, status="failed")
-        self.todo.append(task)
-        return outcome
+        if judged.status == "retry":
+            self.todo.append(task)
+        return judged
 
 
 def _lost(running: _Running, message: str) -> Outcome:

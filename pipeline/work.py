@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from premask._errors import UnitError
+from premask._errors import RequestError, UnitError
 from premask._format import SHARDS_DIRECTORY
 from premask.manifest import ShardEntry
 from premask.pipeline.duplicates import repeats_of
-from premask.pipeline.engine import Result, Tell
+from premask.pipeline.engine import Help, OrderedMap, Result, Tell
 from premask.pipeline.journal import (
     PLAN,
     UnitRecord,
@@ -28,6 +28,7 @@ from premask.pipeline.output import Output
 from premask.pipeline.unit_entry import unit_entry
 from premask.schemas.job import Job
 from premask.schemas.unit import Unit
+from premask.stages.annotate_apart import Annotating, AnnotatorApart
 from premask.stages.chain import UnitProgress, UnitResult, Workbench, run_unit
 from premask.stages.places import places_bytes
 
@@ -44,11 +45,26 @@ class UnitTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildWork:
-    """Builds units of `job` into `output`; `fingerprint` is the header's."""
+    """Builds units of `job` into `output`.
+
+    Attributes:
+        fingerprint: of the header.
+        annotate: annotates batches elsewhere; None to do that in the chain.
+    """
 
     job: Job
     output: Output
     fingerprint: str
+    annotate: OrderedMap | None = None
+
+    def help(self) -> Help:
+        """Annotation, for helpers."""
+        if self.job.annotate is None:
+            raise RequestError("nothing is annotated", location="annotate")
+        return Annotating(settings=self.job.annotate)
+
+    def assisted(self, apply: OrderedMap) -> BuildWork:
+        return replace(self, annotate=apply)
 
     def open(self) -> Callable[[UnitTask, Tell], Result]:
         if self.output.size(PLAN) < 0:
@@ -57,7 +73,8 @@ class BuildWork:
                 "need a directory or URL that all of them share",
                 location=self.output.root,
             )
-        return partial(_build_unit, self, Workbench.open(self.job))
+        annotator = None if self.annotate is None else AnnotatorApart(self.annotate)
+        return partial(_build_unit, self, Workbench.open(self.job, annotator))
 
 
 def _build_unit(work: BuildWork, workbench: Workbench, task: UnitTask, tell: Tell) -> Result:

@@ -22,7 +22,7 @@ PLACEMENT = (
     *("output", "engine", "workers", "ray_address", "unit_timeout", "retries"),
     "max_unknown",
 )
-ANNOTATE_PLACEMENT = ("gpus",)
+ANNOTATE_PLACEMENT = ("workers", "gpus")
 # Keys of the frozen copy alone; the dynamic set is the same without them.
 STATIC = ("mode", "policy", "epochs")
 
@@ -123,8 +123,14 @@ class Annotate(Model):
     gazetteers: tuple[str, ...] = Field(
         (), description="files of entity names (txt, tsv, jsonl)"
     )
+    workers: int | None = Field(
+        None,
+        ge=1,
+        description="ray: processes that annotate, beside the workers that do the rest; "
+        "default: each worker annotates its own units",
+    )
     gpus: float = Field(
-        0, ge=0, description="GPUs per worker; a fraction shares one between workers"
+        0, ge=0, description="GPUs per process that annotates; a fraction shares one"
     )
     batch_words: int = Field(4000, ge=100, description="words per spaCy batch")
 
@@ -188,11 +194,13 @@ class Job(Model):
     ray_address: str | None = Field(
         None, description="ray: a running cluster; default: RAY_ADDRESS, else this machine"
     )
-    unit_timeout: float = Field(
-        6 * 3600, gt=0, description="ray: seconds a unit may take before its worker is killed"
+    unit_timeout: float | None = Field(
+        None,
+        gt=0,
+        description="seconds a unit may take before its process is killed; default: ray 6 "
+        "hours, local no limit (with one, units run in a child process)",
     )
-    retries: int = Field(2, ge=0, description="ray: further tries of a failed unit")
-
+    retries: int = Field(2, ge=0, description="further tries of a failed unit")
     max_unknown: float = Field(
         0.5,
         gt=0,

@@ -151,6 +151,14 @@ class Ledger:
             }
         )
 
+    def sort(self) -> None:
+        """Brings the rejects into the order of the documents, whoever was first to reject."""
+        numbers = {label: number for number, label in enumerate(self.slices)}
+        keys = ("position", "stage", "reason", "document_id", "detail")
+        self.rejected.sort(
+            key=lambda record: (numbers.get(record["unit"], 0), *map(record.get, keys))
+        )
+
     def absorb(self, part: Ledger) -> None:
         """Takes over what `part` has found so far, and empties it."""
         self.documents_read += part.documents_read

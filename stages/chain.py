@@ -111,6 +111,7 @@ def run_unit(
     writing = time.perf_counter() - started - sum(clock.seconds.values())
     counts = counter.counts()
     ledger.counters.update(counter.tallies(workbench.track_names.get("entity_labels", ())))
+    ledger.sort()
     _check_balance(ledger, counts.num_documents)
     return UnitResult(
         shard=shard, ledger=ledger, counts=counts, seconds=clock.seconds | {"write": writing}

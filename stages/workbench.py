@@ -21,7 +21,10 @@ from premask.stages.tokenizer import LoadedTokenizer, load_tokenizer
 
 if TYPE_CHECKING:
     from premask.stages.annotate import Annotator
+    from premask.stages.annotate_apart import AnnotatorApart
     from premask.stages.sentence_rules import RuleAnnotator
+
+    AnyAnnotator = Annotator | AnnotatorApart | RuleAnnotator
 
 _WORDS = ("annotated_word_starts", "annotated_word_ends")
 _ANNOTATION_COLUMNS = {
@@ -48,12 +51,18 @@ class Workbench:
 
     job: Job
     tokenizer: LoadedTokenizer
-    annotator: Annotator | RuleAnnotator | None
+    annotator: AnyAnnotator | None
     track_names: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def open(cls, job: Job, *, load_annotator: bool = True) -> Workbench:
-        """Loads what the job needs; the driver of workers can do without the annotator.
+    def open(
+        cls, job: Job, annotator: AnyAnnotator | None = None, *, load_annotator: bool = True
+    ) -> Workbench:
+        """Loads what the job needs.
+
+        Args:
+            annotator: one that is there already.
+            load_annotator: whether to load one else; the driver of workers can do without.
 
         Raises:
             RequestError: the tokenizer or the annotation cannot be had, or rows do not fit
@@ -64,12 +73,13 @@ class Workbench:
         normaliser(job.clean)
         if job.rows.fill_in_middle is not None:
             sentinel_ids(job.rows.fill_in_middle, tokenizer)
-        annotator, names = None, {}
+        names = {}
         if job.annotate is not None:
             from premask.stages.annotate import make_annotator, track_names
 
             names = track_names(job.annotate)
-            annotator = make_annotator(job.annotate) if load_annotator else None
+            if annotator is None and load_annotator:
+                annotator = make_annotator(job.annotate)
         return cls(job=job, tokenizer=tokenizer, annotator=annotator, track_names=names)
 
     @property

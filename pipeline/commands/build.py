@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from premask._errors import RequestError
@@ -42,6 +43,7 @@ def build(
 
     An interrupted build goes on where it was when the command runs again.
     """
+    from premask.pipeline.build import without_effect
     from premask.pipeline.load import load_job
     from premask.pipeline.progress import reporting
 
@@ -58,6 +60,8 @@ def build(
         "sources": _sources(inputs, format_, has_job=job is not None),
     }
     loaded = load_job(job, assignments or (), values=values)
+    if not quiet and (note := without_effect(loaded)):
+        print(f"premask: {note}", file=sys.stderr)
     with reporting(quiet=quiet, log=log, log_json=log_json) as reporter:
         sets = _run(loaded, reporter, dry_run=dry_run, restart=restart)
     if log_json != "-":

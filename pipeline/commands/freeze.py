@@ -53,6 +53,7 @@ def freeze(
 
 
 def _engine(name: str | None, workers: int | None, address: str | None) -> Engine:
+    from premask.pipeline.engine import RETRIES, UNIT_TIMEOUT
     from premask.pipeline.local import LocalEngine
     from premask.pipeline.ray_engine import RayEngine
 
@@ -60,5 +61,7 @@ def _engine(name: str | None, workers: int | None, address: str | None) -> Engin
     if name not in ("local", "ray"):
         raise RequestError(f"expected local or ray, got {name!r}", location="--engine")
     if name == "local":
-        return LocalEngine()
-    return RayEngine(workers=workers, address=address, unit_timeout=6 * 3600, retries=2)
+        return LocalEngine(retries=RETRIES)
+    return RayEngine(
+        workers=workers, address=address, unit_timeout=UNIT_TIMEOUT, retries=RETRIES
+    )

@@ -91,6 +91,46 @@ def test_local_stops_at_a_full_disk(work: Doubling) -> None:
     assert verdicts(run(LocalEngine(), work, 1, "full", 3)) == {0: ["done"], 1: ["fatal"]}
 
 
+@pytest.mark.parametrize(
+    ("value", "statuses"),
+    [("raise", ["retry", "failed"]), ("refuse", ["failed"]), ("die once", ["retry", "done"])],
+)
+def test_local_tries_again_what_may_get_better(
+    work: Doubling, value: str, statuses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    limit = 60 if "die" in value else None
+    outcomes = run(LocalEngine(retries=1, unit_timeout=limit), work, value, 3)
+    assert verdicts(outcomes) == {0: statuses, 1: ["done"]}
+
+
+def test_local_with_a_time_limit_works_in_a_child(
+    work: Doubling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    told: list[tuple[int, Result]] = []
+    outcomes = run(
+        LocalEngine(retries=1, unit_timeout=4),
+        work,
+        *(1, "hang", "die", "raise", 5),
+        watch=lambda index, so_far: told.append((index, so_far)),
+    )
+    again = ["retry", "failed"]
+    assert verdicts(outcomes) == {0: ["done"], 1: again, 2: again, 3: again, 4: ["done"]}
+    errors = {outcome.index: outcome.error for outcome in outcomes}
+    assert errors[1] == "no end after 4 s (unit_timeout); its process was killed"
+    assert errors[2] == "the process of the unit died: Killed (signal 9)"
+    assert told == [(0, {"tokens": 1, "share": 0.5}), (4, {"tokens": 5, "share": 0.5})]
+
+
+def test_local_builds_the_same_bytes_in_a_child(
+    make_job: Callable[..., Job], built_set: Path
+) -> None:
+    job = make_job(unit_timeout=60)
+    run_build(job)
+    assert files_of(job.output) == files_of(built_set)
+
+
 @pytest.fixture(scope="module")
 def plain_run(
     ray_up: None, tmp_path_factory: pytest.TempPathFactory

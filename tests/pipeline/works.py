@@ -8,12 +8,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from premask._errors import RequestError
-from premask.pipeline.engine import Result, Tell
+from premask.pipeline.engine import Help, OrderedMap, Result, Tell, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,55 @@ class Doubling:
         if value == "hang" or (value == "hang once" and first):
             time.sleep(600)
         return {"value": value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Squaring:
+    """The helpers' part of `Summing`; what should fail once only leaves a file in `folder`."""
+
+    folder: str
+
+    def open(self) -> Callable[[Any], Any]:
+        return self._square
+
+    def _square(self, item: int | str) -> int:
+        if isinstance(item, int):
+            time.sleep(0.01 * (item % 3))
+            return item * item
+        once = Path(self.folder) / item
+        first = not once.exists()
+        once.touch()
+        if item == "die once" and first:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if item == "hang once" and first:
+            time.sleep(600)
+        if item == "raise":
+            raise KeyError("a bad item")
+        if item == "refuse":
+            raise RequestError("never right")
+        return 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summing:
+    """Squares the items of a unit, by helpers where there are any."""
+
+    folder: str
+    apply: OrderedMap | None = None
+
+    def help(self) -> Help:
+        return Squaring(folder=self.folder)
+
+    def assisted(self, apply: OrderedMap) -> Work:
+        return replace(self, apply=apply)
+
+    def open(self) -> Callable[[Any, Tell], Result]:
+        return self._run
+
+    def _run(self, items: list[Any], tell: Tell) -> Result:
+        del tell
+        apply = self.apply or partial(map, Squaring(folder=self.folder).open())
+        return {"squares": list(apply(items)), "helped": self.apply is not None}
 
 
 def _fail_to_load() -> None:
