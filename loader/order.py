@@ -88,17 +88,25 @@ class RowOrder:
 
     def _within_windows(self, positions: np.ndarray, *, forward: bool) -> np.ndarray:
         """Shuffles positions inside their windows; a stretch touches few of them."""
-        moved = positions.copy()
         windows = positions // self._window_rows
+        first, last = windows.min(initial=0), windows.max(initial=0)
+        if first == last:
+            return self._within_window(int(first), positions, forward=forward)
+        moved = np.empty_like(positions)
         for window in np.unique(windows).tolist():
             here = windows == window
-            first = window * self._window_rows
-            size = min(self._window_rows, self.num_rows - first)
-            # Path 0 orders the blocks, window w has path w + 1.
-            shuffle = _within(size, self._seed, self._epoch, window + 1)
-            apply = shuffle if forward else shuffle.inverse
-            moved[here] = first + apply(positions[here] - first)
+            moved[here] = self._within_window(window, positions[here], forward=forward)
         return moved
+
+    def _within_window(
+        self, window: int, positions: np.ndarray, *, forward: bool
+    ) -> np.ndarray:
+        first = window * self._window_rows
+        size = min(self._window_rows, self.num_rows - first)
+        # Path 0 orders the blocks, window w has path w + 1.
+        shuffle = _within(size, self._seed, self._epoch, window + 1)
+        apply = shuffle if forward else shuffle.inverse
+        return first + apply(positions - first)
 
 
 @lru_cache(maxsize=64)

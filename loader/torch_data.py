@@ -48,6 +48,17 @@ class _Batches(Dataset[Batch]):
     def __getitem__(self, key: BatchKey) -> Batch:
         return self._loader.at(key.epoch, key.cut)
 
+    def state_dict(self, num_samples: int = 0, from_beginning: bool = True) -> dict[str, Any]:  # noqa: ARG002
+        """The state of the loader: Composer asks the dataset for it, and says how far it is.
+
+        The loader knows that itself; the arguments are those of Composer's call.
+        """
+        return self._loader.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Loader.load_state_dict`."""
+        self._loader.load_state_dict(state)
+
     def __getitems__(self, key: BatchKey) -> Batch:
         if not isinstance(key, BatchKey):
             raise RequestError(

@@ -28,5 +28,5 @@ def test_snippets_of_the_page_run(code: str, small_set: Path, shards: premask.Sh
 
 def test_examples_on_the_page_exist() -> None:
     named = re.findall(r"`(examples/\w+\.py)`", PAGE)
-    assert len(named) == 9
+    assert len(named) == 10
     assert all((ROOT / name).is_file() for name in named)

@@ -53,6 +53,7 @@ def static_set(
         ("hf_collator", "transformers", r"26 steps, loss \d\.\d+, epoch 1"),
         ("accelerate_loop", "accelerate", r"epoch 1: 12 batches, loss \d"),
         ("lightning_fit", "lightning", r"24 steps, state 2"),
+        ("composer_fit", "composer", r"24ba steps\nresumed for 19 steps.*: True"),
         ("stateful_steps", "torch", r"same: True"),
         ("jax_loop", "jax", r"epoch 1: loss \d.*\ntorch loaded: False"),
         ("static_without_premask", "datasets", r"103 masked rows, loss \d.*no Premask: True"),
