@@ -89,9 +89,9 @@ class RowOrder:
     def _within_windows(self, positions: np.ndarray, *, forward: bool) -> np.ndarray:
         """Shuffles positions inside their windows; a stretch touches few of them."""
         windows = positions // self._window_rows
-        first, last = windows.min(initial=0), windows.max(initial=0)
-        if first == last:
-            return self._within_window(int(first), positions, forward=forward)
+        first = int(windows.flat[0]) if windows.size else 0
+        if (windows == first).all():
+            return self._within_window(first, positions, forward=forward)
         moved = np.empty_like(positions)
         for window in np.unique(windows).tolist():
             here = windows == window
