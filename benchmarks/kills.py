@@ -1,8 +1,9 @@
 """Kills builds at random and looks whether the finished set is the one of a quiet build.
 
 Each round builds the same corpus on a Ray cluster of two nodes on this machine, from nothing.
-At a random moment it kills, with SIGKILL and without warning, the driver, a worker or a whole
-node; a killed driver is started again, a killed node is replaced. After every round all files
+Sentences are found in a pool of their own. At a random moment it kills, with SIGKILL and
+without warning, the driver, a worker, a helper of that pool or a whole node; a killed driver is
+started again, a killed node is replaced. After every round all files
 of the set must be byte for byte those of an undisturbed build by the local engine, and the
 documents read must be exactly those of the corpus, each once. Every fourth round and more, as
 the seed has it, kills a second time. Ends with status 1 if a single round differs.
@@ -36,7 +37,7 @@ from typing import Any
 from premask.manifest import Manifest
 from premask.pipeline.verify import verify
 
-KINDS = ("driver", "worker", "node")
+KINDS = ("driver", "worker", "helper", "node")
 UNIT_BYTES = 12_000
 NUM_DOCUMENTS = 6_000
 WORDS = [
@@ -85,14 +86,14 @@ def digests(out: Path) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Cluster:
-    """Two Ray nodes of one CPU each, and a head that runs nothing."""
+    """Two Ray nodes, each for a worker and a helper, and a head that runs nothing."""
 
     handle: Any
     nodes: list[Any] = field(default_factory=list)
 
     def add(self) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
-            self.nodes.append(self.handle.add_node(num_cpus=1, object_store_memory=STORE_BYTES))
+            self.nodes.append(self.handle.add_node(num_cpus=2, object_store_memory=STORE_BYTES))
 
     def lose(self, chosen: random.Random) -> None:
         """Kills a node as a power cut would, and starts another."""
@@ -145,8 +146,8 @@ def wait_for(out: Path, units: int, process: subprocess.Popen[str]) -> bool:
     return process.poll() is None
 
 
-def workers_of(cluster: Cluster) -> list[int]:
-    """Processes in which units run: the children of the two nodes' Ray daemons."""
+def processes_of(cluster: Cluster, kind: str) -> list[int]:
+    """Workers or helpers: of the children of the two nodes' Ray daemons."""
     daemons = [
         str(info.process.pid)
         for node in cluster.nodes
@@ -160,7 +161,7 @@ def workers_of(cluster: Cluster) -> list[int]:
         check=False,
     ).stdout
     lines = [line.split(maxsplit=1) for line in listed.splitlines()]
-    return [int(pid) for pid, title in lines if title.startswith("ray::Worker")]
+    return [int(pid) for pid, title in lines if title.startswith(f"ray::{kind.title()}")]
 
 
 def kill(
@@ -171,9 +172,9 @@ def kill(
     elif kind == "node":
         cluster.lose(chosen)
     else:
-        pids = sorted(workers_of(cluster))
+        pids = sorted(processes_of(cluster, kind))
         if not pids:
-            raise ProcessLookupError("no worker runs")
+            raise ProcessLookupError(f"no {kind} runs")
         os.kill(chosen.choice(pids), signal.SIGKILL)
 
 
@@ -235,9 +236,12 @@ def prepare(folder: Path) -> tuple[list[str], Path, dict[str, str], int]:
     build = [sys.executable, "-m", "premask.pipeline", "build", "--input", str(corpus)]
     build += ["--tokenizer", str(tokenizer), "--max-length", "64"]
     build += ["--set", "sources.0.document=line", "--set", f"unit_bytes={UNIT_BYTES}"]
+    build += ["--set", "annotate.pipeline=premask/rules"]
+    build += ["--set", "annotate.tracks=[sentences]"]
     subprocess.run([*build, "--out", str(quiet), "--quiet"], check=True, capture_output=True)
     path = quiet / "manifest.json"
     manifest = Manifest.from_bytes(path.read_bytes(), location=str(path))
+    build += ["--workers", "2", "--set", "annotate.workers=2"]
     return [*build, "--out", str(out)], out, digests(quiet), len(manifest.shards)
 
 
