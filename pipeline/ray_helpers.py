@@ -23,6 +23,8 @@ _ANSWER_SECONDS = 2.0
 _PAUSE_SECONDS = 0.2
 # How long a worker goes by what it knows of who is there.
 _NEWS_SECONDS = 5.0
+# Long enough for a cluster that replaces lost nodes.
+_ABSENT_SECONDS = 300.0
 
 
 class Helper:
@@ -100,10 +102,15 @@ class Helpers:
         return self._present[self._turn % len(self._present)]
 
     def _who_answers(self) -> list[Any]:
-        """The helpers that are there; waits for one of them to come back."""
+        """The helpers that are there; waits for one of them to come back.
+
+        Raises:
+            UnitError: none does.
+        """
         import ray
 
-        while True:
+        start = time.monotonic()
+        while time.monotonic() - start < _ABSENT_SECONDS:
             questions = {actor.ready.remote(): actor for actor in self.actors}
             answered, _ = ray.wait(
                 list(questions), num_returns=len(questions), timeout=_ANSWER_SECONDS
@@ -112,6 +119,7 @@ class Helpers:
             if present:
                 return present
             time.sleep(_PAUSE_SECONDS)
+        raise UnitError(f"no helper has answered for {_ABSENT_SECONDS:g} s")
 
 
 def _answers(question: Any) -> bool:
@@ -148,6 +156,7 @@ class Crew:
 
         Raises:
             RequestError: none could be started in time.
+            UnitError: one ended as soon as it was started.
         """
         import ray
 
@@ -164,6 +173,15 @@ class Crew:
                 "add nodes",
                 location="annotate.workers",
             )
+        try:
+            ray.get(answered)
+        except ray.exceptions.RayError as error:
+            crew.dismiss()
+            raise UnitError(
+                f"helpers end as soon as they start: {first_line(error)}; is Premask, in this "
+                "version, installed on every node of the cluster?",
+                location="annotate.workers",
+            ) from error
         return crew
 
     def for_workers(self, num_workers: int) -> Helpers:

@@ -12,6 +12,7 @@ import premask
 import pyarrow as pa
 import pytest
 from premask._errors import RequestError, UnitError
+from premask.pipeline.build import build_plan, without_effect
 from premask.pipeline.lock import locked
 from premask.pipeline.output import Output
 from premask.pipeline.plan import make_plan
@@ -111,6 +112,13 @@ def test_a_unit_without_rows_makes_no_shard(make_job: MakeJob, tmp_path: Path) -
     built, _ = run_build(job)
     assert [shard.unit["name"] for shard in built.manifest.shards] == ["b.txt"]
     assert verify(job.output)[1] == []
+
+
+def test_what_the_local_engine_does_not_heed_is_told(make_job: MakeJob) -> None:
+    job = make_job(workers=3, annotate={"workers": 2})
+    assert without_effect(job).startswith("workers, annotate.workers: without effect")
+    assert without_effect(make_job(workers=3, engine="ray")) == ""
+    assert without_effect(make_job(annotate={})) == ""
 
 
 def test_a_changed_job_is_refused_by_field(make_job: MakeJob) -> None:
@@ -233,7 +241,6 @@ def test_a_failing_unit_is_listed_and_the_others_finish(
 def test_input_that_changes_during_the_build_fails_it(
     make_job: MakeJob, tmp_path: Path
 ) -> None:
-    from premask.pipeline.build import build_plan
     from premask.pipeline.local import LocalEngine
     from premask.pipeline.progress import Reporters
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from premask._errors import RequestError
+from premask._errors import RequestError, UnitError
 from premask.pipeline.build import build_plan, make_engine
-from premask.pipeline.engine import Outcome, Task, Work
+from premask.pipeline.engine import Help, Outcome, Task, Work
 from premask.pipeline.local import LocalEngine
 from premask.pipeline.plan import make_plan
 from premask.pipeline.progress import Reporters
@@ -23,9 +23,16 @@ from premask.pipeline.ray_engine import RayEngine
 from premask.schemas.job import Job
 
 from tests.pipeline.sets import files_of, run_build
-from tests.pipeline.works import Doubling, Summing
+from tests.pipeline.works import Doubling, Summing, Unloadable
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+class Broken(Summing):
+    """Its helpers are on nodes without Premask."""
+
+    def help(self) -> Help:
+        return Unloadable()  # type: ignore[return-value]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -92,6 +99,11 @@ def test_trouble_in_a_helper_is_the_units(
 def test_helpers_that_find_no_room_are_refused(work: Summing) -> None:
     with pytest.raises(RequestError, match=r"no helper could be started in 1 s.*3 GPUs"):
         run(engine(gpus=3, start_timeout=1), work, [1])
+
+
+def test_helpers_that_end_at_their_start_are_given_up(work: Summing) -> None:
+    with pytest.raises(UnitError, match="helpers end as soon as they start"):
+        run(engine(), Broken(folder=work.folder), [1])
 
 
 # Annotation ---------------------------------------------------------------------------------
