@@ -69,7 +69,8 @@ class Assembler:
         kernel: Kernel = "auto",
     ) -> None:
         check_backend(backend, device)
-        if pad_to not in (None, "max") and (not isinstance(pad_to, int) or pad_to < 1):
+        multiple = isinstance(pad_to, int) and not isinstance(pad_to, bool) and pad_to > 0
+        if pad_to not in (None, "max") and not multiple:
             raise RequestError(f"pad_to must be None, 'max' or a multiple, got {pad_to!r}")
         if layout not in ("padded", "packed"):
             raise RequestError(f"unknown layout {layout!r}; use 'padded' or 'packed'")

@@ -9,11 +9,12 @@ from premask._assemble import PadTo, columns_of
 from premask._buckets import MIN_BUCKET_ROWS
 from premask._budget import TokenBudget
 from premask._errors import FormatError, RequestError
+from premask._numbers import SEEDS, whole
 from premask._source import SetSource, Source
 from premask._spans import Spans
 from premask.masking.policy import Policy
 from premask.mixture import MixedSource, Mixture
-from premask.order import Shuffle
+from premask.order import Shuffle, check_shuffle
 from premask.shards import ShardSet, open_shards
 from premask.split import Part, Split
 
@@ -21,13 +22,26 @@ StoredEpochs = Literal["current", "all"]
 
 
 class Order(NamedTuple):
-    """In which order rows come: see `premask.order.RowOrder` and `premask._buckets`."""
+    """In which order rows come: see `premask.order.RowOrder` and `premask._buckets`.
+
+    Any values can be in here; `check` refuses those that make no order.
+    """
 
     seed: int
     shuffle: Shuffle
     block_rows: int
     window: int
     bucket_rows: int | None
+
+    def check(self) -> None:
+        """Raises `RequestError` for what makes no order."""
+        whole("seed", self.seed, below=SEEDS)
+        check_shuffle(self.shuffle, self.block_rows, self.window)
+        if self.bucket_rows is not None and self.bucket_rows < MIN_BUCKET_ROWS:
+            raise RequestError(
+                f"bucket_rows must be at least {MIN_BUCKET_ROWS}, got {self.bucket_rows}; "
+                "several thousand are usual"
+            )
 
 
 def as_source(
@@ -39,13 +53,19 @@ def as_source(
     stored_epochs: StoredEpochs,
 ) -> Source:
     """The rows that take part, in the order that is asked for; see `premask.Loader`."""
-    if order.bucket_rows is not None and order.bucket_rows < MIN_BUCKET_ROWS:
+    order.check()
+    if part != "train" and not holdout:
         raise RequestError(
-            f"bucket_rows must be at least {MIN_BUCKET_ROWS}, got {order.bucket_rows}; several "
-            "thousand are usual"
+            f"part={part!r} needs the share that is held out, such as holdout=0.01, the same "
+            "as the training run's"
         )
     if isinstance(shards, (str, Path)):
         shards = open_shards(shards)
+    if not isinstance(shards, (ShardSet, Mixture)):
+        raise RequestError(
+            f"shards must be what open_shards returns, a Mixture or a path, got {shards!r}; "
+            "several sets together are a Mixture"
+        )
 
     def source(one: ShardSet) -> SetSource:
         epochs = _epochs_of(one, stored_epochs)
@@ -95,6 +115,7 @@ def make_spans(
 ) -> Spans | TokenBudget:
     """How the positions of an epoch become batches of one rank; see `premask.Loader`."""
     rank, world_size = ranked
+    batch_size = whole("batch_size", batch_size, least=1)
     if max_tokens is None:
         return Spans(
             num_rows=source.num_rows,
@@ -110,7 +131,7 @@ def make_spans(
         rank=rank,
         world_size=world_size,
         drop_last=drop_last,
-        max_tokens=max_tokens,
+        max_tokens=whole("max_tokens", max_tokens, least=1),
         longest=longest,
         # A batch padded to "max" is as wide as the longest row, whatever is in it.
         multiple=longest if pad_to == "max" else pad_to or 1,

@@ -20,8 +20,10 @@ from typing import Any, Literal
 
 import numpy as np
 from premask._assemble import Assembler, Batch
+from premask._beside import beside
 from premask._errors import PolicyError, RequestError
-from premask._format import BOUNDARIES, INPUT_IDS, SEED, Boundary
+from premask._format import BOUNDARIES, INPUT_IDS, ROW_LABELS, SEED, Boundary
+from premask._numbers import EPOCHS, SEEDS, whole
 from premask._tokenizers import WordRule, longest_row, vocabulary_of, word_rule
 from premask.masking._operation import Binding
 from premask.masking._rows import Vocabulary
@@ -50,10 +52,12 @@ class MaskCollator:
         tables: what the policy's weights look up, such as ``counts``.
 
     A row is a mapping with `input_ids`, or a sequence of ids. Its columns `boundaries`,
-    `special_tokens_mask`, `attention_mask` (of rows padded before) and tracks are used, others
+    `special_tokens_mask`, `attention_mask` (of rows padded before) and tracks are used;
+    `token_type_ids` and labels of the row go along, where tokens stay in their places; others
     are dropped.
 
     Raises:
+        RequestError: an argument is wrong; a row has no ids, or some that are no tokens.
         PolicyError: the policy needs what these rows do not have.
     """
 
@@ -72,10 +76,15 @@ class MaskCollator:
         if return_tensors not in ("pt", "np"):
             raise RequestError(f"return_tensors must be 'pt' or 'np', got {return_tensors!r}")
         self.policy = make_policy(policy)
-        self.seed = seed
+        self.seed = whole("seed", seed, below=SEEDS)
+        epoch = whole("epoch", epoch, below=EPOCHS)
         self._words: WordRule | None = None
         if isinstance(tokenizer, Vocabulary):
             vocabulary, limit = tokenizer, 512
+        elif not hasattr(tokenizer, "convert_ids_to_tokens"):
+            raise RequestError(
+                f"tokenizer must be a Hugging Face tokenizer or a Vocabulary, got {tokenizer!r}"
+            )
         else:
             vocabulary, limit = vocabulary_of(tokenizer), longest_row(tokenizer)
             self._words = word_rule(tokenizer)
@@ -100,7 +109,7 @@ class MaskCollator:
 
     def set_epoch(self, epoch: int) -> None:
         """Goes to `epoch`, in this process and in its workers."""
-        self._epoch[0] = epoch
+        self._epoch[0] = whole("epoch", epoch, below=EPOCHS)
 
     def __call__(self, features: Sequence[Feature]) -> Batch:
         """The masked batch of `features`."""
@@ -108,12 +117,18 @@ class MaskCollator:
 
     def rows(self, features: Sequence[Feature]) -> Rows:
         """The rows of `features` with their seeds and boundaries, not masked yet."""
-        items = [x if isinstance(x, Mapping) else {INPUT_IDS: x} for x in features]
+        items: list[Mapping[str, Any]] = [
+            x if isinstance(x, Mapping) else {INPUT_IDS: x} for x in features
+        ]
+        if not items:
+            raise RequestError("a batch needs at least one row, got none")
+        along = beside(self.policy, items[0])
         lists: dict[str, list[np.ndarray]] = {INPUT_IDS: [], BOUNDARIES: []}
         lists |= {name: [] for name in self.policy.needs if name in items[0]}
-        for item in items:
+        lists |= {name: [] for name in along if name not in ROW_LABELS}
+        for number, item in enumerate(items):
             kept = _kept(item)
-            ids = np.asarray(item[INPUT_IDS])[kept].astype(np.int64)
+            ids = self._ids(item, number)[kept]
             lists[INPUT_IDS].append(ids)
             lists[BOUNDARIES].append(self._boundaries(item, ids, kept))
             for name in lists:
@@ -122,7 +137,10 @@ class MaskCollator:
         seed = [
             self._seed(item, ids) for item, ids in zip(items, lists[INPUT_IDS], strict=True)
         ]
-        return make_rows(self._binding, lists, seed=seed)
+        rows = make_rows(self._binding, lists, seed=seed)
+        labels = [name for name in along if name in ROW_LABELS]
+        rows.numbers |= {name: np.array([int(x[name]) for x in items]) for name in labels}
+        return rows
 
     def callback(self) -> Any:
         """A Hugging Face `TrainerCallback` that moves the epoch on.
@@ -141,6 +159,27 @@ class MaskCollator:
                 collator.set_epoch(int(state.epoch or 0))
 
         return SetEpoch()
+
+    def _ids(self, item: Mapping[str, Any], number: int) -> np.ndarray:
+        """The token ids of a row, once they are some: int64 ``[T]``."""
+        if INPUT_IDS not in item:
+            raise RequestError(
+                f"row {number} of the batch has no input_ids, only {', '.join(item)}; tokenize "
+                "the dataset first, and give Trainer remove_unused_columns=False"
+            )
+        ids = np.asarray(item[INPUT_IDS])
+        if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+            raise RequestError(
+                f"input_ids of row {number} are {ids.dtype} {ids.shape}; a row is one sequence "
+                "of whole numbers"
+            )
+        size = len(self._is_special_V)
+        if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < size:
+            raise RequestError(
+                f"row {number} of the batch has token ids from {ids.min()} to {ids.max()}; the "
+                f"vocabulary has {size}; was it tokenized with another tokenizer?"
+            )
+        return ids.astype(np.int64)
 
     def _boundaries(
         self, item: Mapping[str, Any], ids: np.ndarray, kept: slice | np.ndarray

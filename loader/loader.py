@@ -11,7 +11,6 @@ matrix; memory does not grow with the set.
 
 from __future__ import annotations
 
-import operator
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 from premask._assemble import Assembler, Batch, Layout, PadTo
 from premask._devices import Backend
 from premask._errors import PolicyError, RequestError
+from premask._numbers import EPOCHS, whole
 from premask._prefetch import prefetched
 from premask._ranks import rank_and_world
 from premask._source import Source, Span
@@ -125,8 +125,10 @@ class Loader:
         self._seed, self.backend = seed, backend
         self.on_cuda = backend == "torch" and str(device).startswith("cuda")
         self._cuda_device = device if self.on_cuda else None
-        self._prefetch = (2 if self.on_cuda else 0) if prefetch is None else prefetch
-        self._epoch, self._consumed, self._resume_at = operator.index(epoch), 0, 0
+        ahead = (2 if self.on_cuda else 0) if prefetch is None else prefetch
+        self._prefetch = whole("prefetch", ahead)
+        self._epoch = whole("epoch", epoch, below=EPOCHS)
+        self._consumed, self._resume_at = 0, 0
         self._ends = deque[int]()  # where each batch on its way ends
 
     def __repr__(self) -> str:
@@ -254,7 +256,8 @@ class Loader:
     def set_epoch(self, epoch: int) -> None:
         """Goes to the start of `epoch`; stays where it is if that is the current one."""
         if epoch != self._epoch:
-            self._epoch, self._consumed, self._resume_at = operator.index(epoch), 0, 0
+            self._epoch = whole("epoch", epoch, below=EPOCHS)
+            self._consumed, self._resume_at = 0, 0
 
     def state_dict(self) -> dict[str, Any]:
         """Where this run stands after the batches delivered so far; the same on every rank."""
@@ -289,12 +292,8 @@ class Loader:
                     f"the state was saved with {name} {state[name]!r}; this loader has "
                     f"{value!r}; open the set, and give the seed, that the run began with"
                 )
-        if not 0 <= state["rows_consumed"] <= self._spans.num_rows:
-            raise RequestError(
-                f"rows_consumed {state['rows_consumed']} lies outside the epoch of "
-                f"{self._spans.num_rows} rows"
-            )
+        rows = whole("rows_consumed", state["rows_consumed"], below=self.num_rows + 1)
+        epoch = whole("epoch", state["epoch"], below=EPOCHS)
         if adaptive and self.masker is not None:
             self.masker.load_state_dict(state["masker"])
-        self._epoch = operator.index(state["epoch"])
-        self._consumed = self._resume_at = operator.index(state["rows_consumed"])
+        self._epoch, self._consumed, self._resume_at = epoch, rows, rows

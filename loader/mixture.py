@@ -53,6 +53,8 @@ class Mixture:
             raise RequestError(
                 f"a mixture holds at most {_PERIOD // 4} sets, got {len(self.sets)}"
             )
+        if not all(isinstance(one, ShardSet) for one in self.sets):
+            raise RequestError(f"the sets must come from open_shards, got {self.sets!r}")
         if not all(0 < weight < float("inf") for weight in self.weights):
             raise RequestError(f"weights must be above 0, got {self.weights}")
         first = self.sets[0]

@@ -12,11 +12,20 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from premask._errors import RequestError
+from premask._numbers import whole
 from premask.permutation import Permutation
 
 Shuffle = bool | Literal["block"]
 BLOCK_ROWS = 1024
 WINDOW = 16
+
+
+def check_shuffle(shuffle: object, block_rows: object, window: object) -> None:
+    """Raises `RequestError` for what `RowOrder` cannot be made of."""
+    if not (isinstance(shuffle, bool) or shuffle == "block"):
+        raise RequestError(f"unknown shuffle {shuffle!r}; use True, False or 'block'")
+    whole("block_rows", block_rows, least=1)
+    whole("window", window, least=1)
 
 
 class RowOrder:
@@ -44,12 +53,7 @@ class RowOrder:
         block_rows: int = BLOCK_ROWS,
         window: int = WINDOW,
     ) -> None:
-        if shuffle not in (True, False, "block"):
-            raise RequestError(f"unknown shuffle {shuffle!r}; use True, False or 'block'")
-        if block_rows < 1 or window < 1:
-            raise RequestError(
-                f"block_rows and window must be at least 1, got {block_rows} and {window}"
-            )
+        check_shuffle(shuffle, block_rows, window)
         self.num_rows = num_rows
         self._seed, self._epoch, self._shuffle = seed, epoch, shuffle
         self._block_rows = block_rows

@@ -36,7 +36,7 @@ class Rows:
 
     lists: Mapping[str, np.ndarray]
     lengths: Mapping[str, np.ndarray]
-    numbers: Mapping[str, np.ndarray]
+    numbers: dict[str, np.ndarray]
     row_ids: np.ndarray
     binding: Binding
     document_ids: tuple[str, ...] | None = None

@@ -160,6 +160,8 @@ def data_loader(
     Raises:
         RequestError: `loader` cannot serve workers.
     """
+    if not isinstance(loader, Loader):
+        raise RequestError(f"data_loader takes a premask.Loader, got {loader!r}")
     if loader.backend != "torch":
         raise RequestError(f"data_loader needs backend='torch', got {loader.backend!r}")
     if num_workers and loader.on_cuda:

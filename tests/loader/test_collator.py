@@ -187,3 +187,45 @@ def test_the_epoch_reaches_persistent_workers(
         epochs.append(torch.cat([batch["labels"].flatten() for batch in batches]))
     assert torch.equal(epochs[0], epochs[2])
     assert not torch.equal(epochs[0], epochs[1])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "at least one row"),
+        ([{"text": "a"}], "row 0 of the batch has no input_ids, only text"),
+        ([[2, 9, 3], [2, 70_000, 3]], "row 1 of the batch has token ids from 2 to 70000"),
+        ([[2, -9, 3]], "token ids from -9 to 3"),
+        ([[[2, 9, 3]]], "a row is one sequence"),
+        ([[2, 0.5, 3]], "a row is one sequence"),
+    ],
+)
+def test_rows_without_ids_of_tokens_are_refused(
+    tokenizer: Any, rows: list[Any], message: str
+) -> None:
+    with pytest.raises(premask.RequestError, match=message):
+        MaskCollator(tokenizer)(rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tokenizer": "bert-base"}, "must be a Hugging Face tokenizer or a Vocabulary"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"epoch": 0.5}, "epoch must be a whole number"),
+    ],
+)
+def test_wrong_arguments_are_refused(
+    tokenizer: Any, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(premask.RequestError, match=message):
+        MaskCollator(**{"tokenizer": tokenizer, **options})
+
+
+def test_segments_and_labels_of_pairs_go_along(tokenizer: Any) -> None:
+    """As with the collator whose place it takes; without its types a pair is one segment."""
+    row = {"input_ids": [2, 9, 3, 8, 3], "token_type_ids": [0, 0, 0, 1, 1]}
+    rows = [{**row, "next_sentence_label": 1}, {**row, "next_sentence_label": 0}]
+    batch = MaskCollator(tokenizer)(rows)
+    assert batch["token_type_ids"].tolist() == [row["token_type_ids"]] * 2
+    assert batch["next_sentence_label"].tolist() == [1, 0]

@@ -368,6 +368,17 @@ def test_a_row_keeps_its_side_when_the_set_grows(
     ("changes", "message"),
     [
         ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"batch_size": 8.0}, "batch_size must be a whole number, got 8.0"),
+        ({"batch_size": "8"}, "batch_size must be a whole number, got '8'"),
+        ({"epoch": -1}, "epoch must be at least 0, got -1"),
+        ({"epoch": 2**31}, "epoch must be below 2147483648"),
+        ({"seed": 1.5}, "seed must be a whole number, got 1.5"),
+        ({"seed": 2**64}, "seed must be below"),
+        ({"prefetch": -1}, "prefetch must be at least 0"),
+        ({"max_tokens": "many"}, "max_tokens must be a whole number"),
+        ({"shuffle": "buffer"}, "unknown shuffle 'buffer'"),
+        ({"shuffle": "block", "window": 0}, "window must be at least 1"),
+        ({"part": "heldout"}, "needs the share that is held out"),
         ({"batch_size": 104, "drop_last": True}, "103 rows make no batch of 104"),
         ({"rank": 2, "world_size": 2}, "rank must lie in"),
         ({"rank": 0}, "rank and world_size together"),
@@ -375,6 +386,7 @@ def test_a_row_keeps_its_side_when_the_set_grows(
         ({"device": "cuda"}, "no device 'cuda'"),
         ({"pad_to": 0}, "pad_to must be"),
         ({"pad_to": "batch"}, "pad_to must be"),
+        ({"pad_to": True}, "pad_to must be"),
         ({"holdout": 1.5}, "holdout must lie between 0 and 1"),
         ({"holdout": 0.1, "part": "test"}, "unknown part 'test'"),
         ({"policy": "ransom"}, "ransom"),
@@ -385,6 +397,23 @@ def test_wrong_arguments_are_refused(
 ) -> None:
     with pytest.raises(premask.RequestError, match=message):
         loader(shards, **changes)
+
+
+def test_only_shards_are_loaded_from(shards: premask.ShardSet) -> None:
+    several: Any = [shards, shards]
+    with pytest.raises(premask.RequestError, match="several sets together are a Mixture"):
+        Loader(several)
+    with pytest.raises(premask.RequestError, match="must come from open_shards"):
+        premask.Mixture(sets=("a/path",), weights=(1.0,))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("change", [{"epoch": -1}, {"rows_consumed": 104}, {"epoch": "1"}])
+def test_a_state_that_cannot_be_is_refused(
+    shards: premask.ShardSet, change: dict[str, Any]
+) -> None:
+    one = loader(shards)
+    with pytest.raises(premask.RequestError, match=next(iter(change))):
+        one.load_state_dict({**one.state_dict(), **change})
 
 
 def test_the_rank_comes_from_the_launcher(
