@@ -5,8 +5,10 @@ a line and become line feeds; the others go, but for the tab), the Unicode norma
 length. Documents are rejected as `empty` (nothing but white space), `too_short` (fewer than
 `min_characters` characters, white space at the ends not counted, or fewer than `min_words`
 words), `stub` (one line, with nothing at its end that ends a sentence: a title without its
-article) or `duplicate`. A target is cleaned as its text is, and must not be empty. Costs about
-a second per 100 MB, normal forms not counted.
+article) or `duplicate`. A target is cleaned as its text is, and must not be empty.
+
+Done by the column, 2 ns per byte. A text is taken out of its column where a normal form is
+asked for and it is not ASCII, and where more is to be asked than its length.
 
 The form ``ftfy`` mends text that was decoded with the wrong encoding, and HTML entities, and
 gives NFC; quotation marks, ligatures and widths stay as they are. It costs a second per MB.
@@ -18,27 +20,28 @@ a pass before, see `premask.pipeline.duplicates`, whose verdict is then followed
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import xxhash
 from premask._errors import RequestError
 from premask.schemas.job import Clean
-from premask.schemas.records import DOCUMENTS, TARGET
+from premask.schemas.records import TARGET
 from premask.schemas.unit import Ledger
+from premask.stages.clean_columns import framed_by_text, without_controls
 
 Stage = Callable[[Iterator[pa.RecordBatch], Ledger], Iterator[pa.RecordBatch]]
 # (hash of a document, its number among those that got so far) to whether it is a repeat.
 IsRepeat = Callable[[bytes, int], bool]
+Form = Callable[[str], str]
 
-_LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85]")
-_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
-_ANY_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ENDS = tuple(".!?…:;。！？｡।॥؟۔")
 _CLOSERS = "\"'”’»›)]}」』）】"
 
@@ -53,12 +56,12 @@ def clean_documents(options: Clean, is_repeat: IsRepeat | None = None) -> Stage:
     Raises:
         RequestError: the options ask for ftfy, which is not installed.
     """
-    normalise = normaliser(options)
+    form = normal_form(options.unicode)
 
     def run(batches: Iterator[pa.RecordBatch], ledger: Ledger) -> Iterator[pa.RecordBatch]:
         judge = _Judge(options=options, is_repeat=is_repeat or _seen_before())
         for batch in batches:
-            cleaned = _clean_batch(batch, normalise, judge, ledger)
+            cleaned = _clean_batch(batch, options, form, judge, ledger)
             if cleaned.num_rows:
                 yield cleaned
 
@@ -70,23 +73,12 @@ def follow(repeats: Container[int]) -> IsRepeat:
     return lambda _digest, number: number in repeats
 
 
-def normaliser(options: Clean) -> Callable[[str], str]:
-    """Text to text without control characters and in the normal form, as the options say.
+def normal_form(name: Literal["none", "NFC", "NFKC", "ftfy"]) -> Form:
+    """Text to text in a normal form.
 
     Raises:
-        RequestError: the options ask for ftfy, which is not installed.
+        RequestError: ftfy is asked for and not installed.
     """
-    form = _form(options.unicode)
-
-    def run(text: str) -> str:
-        if options.control_characters == "drop" and _ANY_CONTROL.search(text):
-            text = _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
-        return form(text)
-
-    return run
-
-
-def _form(name: Literal["none", "NFC", "NFKC", "ftfy"]) -> Callable[[str], str]:
     if name == "none":
         return lambda text: text
     if name != "ftfy":
@@ -122,34 +114,42 @@ def _seen_before() -> IsRepeat:
 
 
 def _clean_batch(
-    batch: pa.RecordBatch, normalise: Callable[[str], str], judge: _Judge, ledger: Ledger
+    batch: pa.RecordBatch, options: Clean, form: Form, judge: _Judge, ledger: Ledger
 ) -> pa.RecordBatch:
-    columns: dict[str, list[Any]] = {}
-    for name in (*DOCUMENTS.names, TARGET):
-        if name in batch.schema.names:
-            columns[name] = batch.column(name).to_pylist()
-    texts = [normalise(text) for text in columns["text"]]
-    targets: list[str] | None = None
-    if TARGET in columns:
-        targets = [normalise(text) for text in columns[TARGET]]
-    keep = []
-    for row, text in enumerate(texts):
-        reason, detail = judge.refusal(text, None if targets is None else targets[row])
-        keep.append(not reason)
+    names = [name for name in ("text", TARGET) if name in batch.schema.names]
+    columns = [_normal_column(batch.column(name), options, form) for name in names]
+    for name, column in zip(names, columns, strict=True):
+        index = batch.schema.get_field_index(name)
+        batch = batch.set_column(index, batch.schema.field(index), column)
+    keep_D = judge.keeps_surely(columns)
+    if keep_D.all():
+        return batch
+    for row in np.flatnonzero(~keep_D).tolist():
+        texts = [column[row].as_py() for column in columns]
+        reason, detail = judge.refusal(*texts)
+        keep_D[row] = not reason
         if reason:
             ledger.reject(
-                document_id=columns["document_id"][row],
-                position=columns["position"][row],
+                document_id=batch.column("document_id")[row].as_py(),
+                position=batch.column("position")[row].as_py(),
                 stage="clean",
                 reason=reason,
                 detail=detail,
             )
-    for name, values in (("text", texts), (TARGET, targets)):
-        if values is not None:
-            index = batch.schema.get_field_index(name)
-            column = pa.array(values, pa.large_string())
-            batch = batch.set_column(index, batch.schema.field(index), column)
-    return batch if all(keep) else batch.filter(pa.array(keep))
+    return batch if keep_D.all() else batch.filter(pa.array(keep_D))
+
+
+def _normal_column(
+    texts: pa.LargeStringArray, options: Clean, form: Form
+) -> pa.LargeStringArray:
+    """A column in the form asked for; text in ASCII is in every normal form already."""
+    if options.control_characters == "drop":
+        texts = without_controls(texts)
+    if options.unicode == "none":
+        return texts
+    if options.unicode != "ftfy" and pc.all(pc.string_is_ascii(texts)).as_py():
+        return texts
+    return pa.array(map(form, texts.to_pylist()), pa.large_string())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -160,7 +160,17 @@ class _Judge:
     is_repeat: IsRepeat
     number: int = field(default=0)
 
-    def refusal(self, text: str, target: str | None) -> tuple[str, str]:
+    def keeps_surely(self, columns: Sequence[pa.LargeStringArray]) -> npt.NDArray[np.bool_]:
+        """Documents that `refusal` would keep, seen without taking them out of the column."""
+        options = self.options
+        if options.min_words or options.drop_stubs or options.drop_duplicates:
+            return np.zeros(len(columns[0]), np.bool_)
+        keep_D = pc.utf8_length(columns[0]).to_numpy() >= options.min_characters
+        for column in columns:
+            keep_D = keep_D & framed_by_text(column)
+        return keep_D
+
+    def refusal(self, text: str, target: str | None = None) -> tuple[str, str]:
         """The reason and details; empty where the document stays."""
         options, stripped = self.options, text.strip()
         if not stripped or (target is not None and not target.strip()):

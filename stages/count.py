@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from premask._errors import FormatError
 from premask._format import BOUNDARIES, INPUT_IDS, Boundary
 
 Int64 = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.integer[Any]]
 
 _COUNT, _DOCUMENT_COUNT = "count", "document_count"
 _LABELS = "entity_labels"
@@ -111,13 +113,16 @@ class Counter:
         for batch in batches:
             column = batch.column(INPUT_IDS)
             lengths_D = column.value_lengths().to_numpy()
-            document_T = np.repeat(np.arange(batch.num_rows), lengths_D)
-            pairs_T = document_T * self._size + column.flatten().to_numpy()
+            # 32 bits, where they suffice, sort three times as fast.
+            fits = batch.num_rows * self._size < 1 << 32
+            first_D = np.arange(batch.num_rows, dtype=np.uint32 if fits else np.int64)
+            first_D *= first_D.dtype.type(self._size)
+            pairs_T = np.repeat(first_D, lengths_D) + column.flatten().to_numpy()
             special_T = batch.column(BOUNDARIES).flatten().to_numpy() & Boundary.SPECIAL
             if special_T.any():
                 pairs_T = pairs_T[special_T == 0]
             self._document_counts_V += np.bincount(
-                _distinct(pairs_T) % self._size, minlength=self._size
+                _distinct(pairs_T) % pairs_T.dtype.type(self._size), minlength=self._size
             )
             self._num_documents += batch.num_rows
             yield batch
@@ -154,7 +159,7 @@ class Counter:
         )
 
 
-def _distinct(values: Int64) -> Int64:
+def _distinct(values: Numbers) -> Numbers:
     """The distinct values; sorts in place, ten times faster than the hashing `numpy.unique`."""
     values.sort()
     first = np.ones(len(values), bool)

@@ -20,7 +20,7 @@ from premask.schemas.unit import Ledger
 from premask.stages.tokenizer import LoadedTokenizer
 from premask.stages.tokenizer_pieces import groups, pieces
 from premask.stages.tokenizer_words import word_starts_of
-from premask.stages.tokens import BlockEncoder, Int64, Tokens, Uint8
+from premask.stages.tokens import BlockEncoder, Int64, Tokens, Uint8, buffers
 
 # Shapes: D documents of a batch, T tokens of all of them.
 BLOCK_BYTES = 1 << 22
@@ -89,7 +89,7 @@ class UnitEncoder:
             UnitError: a fast encoder gave other tokens than the tokenizer, after earlier
                 batches.
         """
-        splits, data = _buffers(texts)
+        splits, data = buffers(texts)
         parts = []
         for first, last in _blocks(splits):
             block = splits[first : last + 1] - splits[first]
@@ -167,13 +167,6 @@ class UnitEncoder:
                 "run the unit again, it will do without, and please report the text",
                 location=self._ledger.unit,
             )
-
-
-def _buffers(texts: pa.LargeStringArray) -> tuple[Int64, npt.NDArray[np.uint8]]:
-    """Where documents begin and end in the bytes of a column, and those bytes, not copied."""
-    _, offsets, data = texts.buffers()
-    splits = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return splits, np.frombuffer(data or b"", np.uint8)
 
 
 def _blocks(splits: Int64) -> Iterator[tuple[int, int]]:

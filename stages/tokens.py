@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 # Shapes: D documents, T tokens of all of them.
 Int64 = npt.NDArray[np.int64]
@@ -54,3 +55,10 @@ class BlockEncoder(Protocol):
         `text` is UTF-8, documents end to end; `splits` are int64 ``[D + 1]`` positions in it.
         """
         ...
+
+
+def buffers(texts: pa.LargeStringArray) -> tuple[Int64, Uint8]:
+    """Where documents begin and end in the bytes of a column, and those bytes, not copied."""
+    _, offsets, data = texts.buffers()
+    splits = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return splits, np.frombuffer(data or b"", np.uint8)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from premask.schemas.job import Annotate, Job
 from premask.schemas.shard import row_schema
-from premask.stages.clean import normaliser
+from premask.stages.clean import normal_form
 from premask.stages.layout import Layout, row_columns
 from premask.stages.parts import sentinel_ids
 from premask.stages.rank_sentences import SENTENCE_RANKS
@@ -70,7 +70,7 @@ class Workbench:
         """
         tokenizer = load_tokenizer(job.tokenizer)
         Layout.of(job.rows, tokenizer.vocabulary, tokenizer.tokenizer)
-        normaliser(job.clean)
+        normal_form(job.clean.unicode)
         if job.rows.fill_in_middle is not None:
             sentinel_ids(job.rows.fill_in_middle, tokenizer)
         names = {}

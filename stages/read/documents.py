@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from premask.schemas.records import (
     DOCUMENTS,
     MAX_BATCH_CHARACTERS,
@@ -88,3 +90,21 @@ def _batch(documents: list[Document]) -> pa.RecordBatch:
     columns = [*zip(*documents, strict=True)][: len(schema)]
     arrays = [pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
     return pa.record_batch(arrays, schema=schema)
+
+
+def positional_ids(name: str, positions: pa.Array) -> pa.Array:
+    """The ids of documents that have none of their own: ``name:position``."""
+    prefix, separator = (pa.scalar(value, pa.large_string()) for value in (name, ":"))
+    return pc.binary_join_element_wise(prefix, positions.cast(pa.large_string()), separator)
+
+
+def within_limits(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Slices of a batch that keep the limits on documents and characters."""
+    ends = np.cumsum(pc.utf8_length(batch.column("text")).to_numpy())
+    start = 0
+    while start < batch.num_rows:
+        before = ends[start - 1] if start else 0
+        end = int(np.searchsorted(ends, before + MAX_BATCH_CHARACTERS, side="right"))
+        end = min(max(end, start + 1), start + MAX_BATCH_DOCUMENTS)
+        yield batch.slice(start, end - start)
+        start = end

@@ -13,15 +13,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from premask._errors import RequestError
 from premask.schemas.job import Source
+from premask.schemas.records import DOCUMENTS, TARGETED_DOCUMENTS
 from premask.schemas.unit import Ledger, Slice
 from premask.stages.read._reader import Reader, SourceFile
 from premask.stages.read.cut import byte_range_split, chunks
-from premask.stages.read.documents import Document, batches, decode, replace_surrogates
+from premask.stages.read.documents import (
+    Document,
+    batches,
+    decode,
+    positional_ids,
+    replace_surrogates,
+    within_limits,
+)
+from premask.stages.read.json_columns import ColumnParser, Columns
 from premask.stages.read.stream import Stream, read_head
 from premask.stages.read.text import LINE_END
 
@@ -73,17 +86,64 @@ def _check_field(file: SourceFile, source: Source) -> None:
 
 
 def _read(unit: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
-    return batches(_documents(unit, source, ledger))
-
-
-def _documents(unit: Slice, source: Source, ledger: Ledger) -> Iterator[Document]:
     stream = Stream(unit, source.encoding, ledger)
+    lines = _Lines(name=unit.name, source=source, stream=stream, ledger=ledger)
+    parser = _column_parser(source)
     for start, data in chunks(stream, LINE_END, unit.name, ledger):
-        position = start
+        found = None
+        if parser is not None and stream.encoding == "utf-8":
+            found = parser.parse(data)
+        if found is not None:
+            yield from lines.columns(found, data, start)
+        else:
+            yield from batches(lines.documents(data, start))
+
+
+def _column_parser(source: Source) -> ColumnParser | None:
+    """The fast parser, for fields that are no paths and all different."""
+    texts = [source.text_field, *([source.target_field] if source.target_field else [])]
+    id_field = source.id_field or DEFAULT_ID_FIELD
+    names = {id_field, *texts}
+    plain = len(names) == len(texts) + 1 and not any("." in name for name in names)
+    return ColumnParser(id_field, texts) if plain else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lines:
+    """Turns the lines of one file into documents."""
+
+    name: str
+    source: Source
+    stream: Stream
+    ledger: Ledger
+
+    def columns(self, found: Columns, data: bytes, start: int) -> Iterator[pa.RecordBatch]:
+        """The lines of a block as batches, those in doubt read one by one."""
+        positions_L = start + found.starts_L
+        others = np.flatnonzero(~found.exact.to_numpy(zero_copy_only=False)).tolist()
+        borders = [0, *(place for line in others for place in (line, line + 1))]
+        unnamed = pc.or_kleene(pc.is_null(found.ids), pc.equal(found.ids, ""))
+        ids = positional_ids(self.name, pa.array(positions_L))
+        columns = [pc.if_else(unnamed, ids, found.ids), pa.array(positions_L), *found.texts]
+        schema = DOCUMENTS if len(found.texts) == 1 else TARGETED_DOCUMENTS
+        for index, (first, last) in enumerate(pairwise([*borders, len(positions_L)])):
+            if index % 2:
+                line = data[found.starts_L[first] : found.stops_L[first]]
+                yield from batches(self.documents(line, int(positions_L[first])))
+            elif first < last:
+                self.ledger.documents_read += last - first
+                arrays = [column.slice(first, last - first) for column in columns]
+                yield from within_limits(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+    def documents(self, data: bytes, start: int) -> Iterator[Document]:
+        """The lines of a block, read one by one."""
+        stream, position = self.stream, start
         for line in data.split(b"\n"):
             if line and not line.isspace():
-                text = decode(line, stream.encoding, ledger.counters)
-                yield from _document(text, position, unit.name, source, stream, ledger)
+                text = decode(line, stream.encoding, self.ledger.counters)
+                yield from _document(
+                    text, position, self.name, self.source, stream, self.ledger
+                )
             position += len(line) + 1
 
 

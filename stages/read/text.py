@@ -17,12 +17,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from premask.schemas.job import Source
-from premask.schemas.records import DOCUMENTS, MAX_BATCH_CHARACTERS, MAX_BATCH_DOCUMENTS
+from premask.schemas.records import DOCUMENTS
 from premask.schemas.unit import Ledger, Slice
 from premask.stages.read import _reader
 from premask.stages.read._reader import Reader
 from premask.stages.read.cut import byte_range_split, chunks, reject_long
-from premask.stages.read.documents import Document, batches, decode
+from premask.stages.read.documents import (
+    Document,
+    batches,
+    decode,
+    positional_ids,
+    within_limits,
+)
 from premask.stages.read.gutenberg import body
 from premask.stages.read.stream import Stream
 
@@ -109,9 +115,8 @@ def _lines(
         positions.filter(used),
     )
     ledger.documents_read += len(lines)
-    prefix, separator = (pa.scalar(value, pa.large_string()) for value in (name, ":"))
-    ids = pc.binary_join_element_wise(prefix, positions.cast(pa.large_string()), separator)
-    yield from _within_limits(pa.record_batch([ids, positions, lines], schema=DOCUMENTS))
+    ids = positional_ids(name, positions)
+    yield from within_limits(pa.record_batch([ids, positions, lines], schema=DOCUMENTS))
 
 
 def _text_column(data: bytes, offsets: Any, encoding: str, ledger: Ledger) -> pa.Array:
@@ -130,18 +135,6 @@ def _text_column(data: bytes, offsets: Any, encoding: str, ledger: Ledger) -> pa
         ],
         pa.large_string(),
     )
-
-
-def _within_limits(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Slices of a batch that keep the limits on documents and characters."""
-    ends = np.cumsum(pc.utf8_length(batch.column("text")).to_numpy())
-    start = 0
-    while start < batch.num_rows:
-        before = ends[start - 1] if start else 0
-        end = int(np.searchsorted(ends, before + MAX_BATCH_CHARACTERS, side="right"))
-        end = min(max(end, start + 1), start + MAX_BATCH_DOCUMENTS)
-        yield batch.slice(start, end - start)
-        start = end
 
 
 TEXT = Reader(split=byte_range_split(_boundary), read=_read)

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from premask._errors import RequestError
 from premask.schemas.job import Clean
 from premask.schemas.records import DOCUMENTS, TARGETED_DOCUMENTS
 from premask.schemas.unit import Ledger
 from premask.stages.clean import clean_documents, follow
+from premask.stages.clean_columns import without_controls
 
 
 def cleaned(*texts: str, batch: int = 2, **options: Any) -> tuple[list[str], Ledger]:
@@ -40,6 +44,43 @@ def test_line_ends_become_line_feeds_and_other_controls_go() -> None:
 def test_control_characters_may_stay() -> None:
     kept, _ = cleaned("a\r\nb\x00", control_characters="keep")
     assert kept == ["a\r\nb\x00"]
+
+
+def by_characters(text: str) -> str:
+    """The law, character by character."""
+    text = re.sub("\r\n|[\r\x0b\x0c\x85]", "\n", text)
+    return re.sub("[\x00-\x08\x0e-\x1f\x7f-\x9f]", "", text)
+
+
+@settings(deadline=None)
+@given(
+    texts=st.lists(
+        st.text(
+            st.sampled_from("\r\r\n\n\x0b\x0c\x85\x00\x07\x7f\x84\x86\x9f\xa0\x80\tab é中😀")
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    skipped=st.integers(0, 3),
+)
+def test_columns_are_cleaned_as_their_characters_are(texts: list[str], skipped: int) -> None:
+    column = pa.array(texts, pa.large_string()).slice(min(skipped, len(texts) - 1))
+    ours = without_controls(column)
+    ours.validate(full=True)
+    assert ours.to_pylist() == [by_characters(text) for text in column.to_pylist()]
+
+
+@settings(deadline=None)
+@given(
+    texts=st.lists(
+        st.text(st.sampled_from("\r\n\x85\x00 \u3000\x1cab.é"), max_size=6), min_size=1
+    ),
+    least=st.integers(0, 4),
+)
+def test_the_same_documents_stay_one_by_one(texts: list[str], least: int) -> None:
+    plain = [by_characters(text) for text in texts]
+    expected = [t for t in plain if t.strip() and len(t.strip()) >= least]
+    assert cleaned(*texts, min_characters=least)[0] == expected
 
 
 def test_other_invisible_characters_are_text() -> None:
