@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-MAX_BATCH_DOCUMENTS = 512
+MAX_BATCH_DOCUMENTS = 4096
 MAX_BATCH_CHARACTERS = 1_000_000
 
 # `position` is where the document begins in its file: a byte, a line or a row, as the format

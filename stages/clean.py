@@ -165,7 +165,7 @@ class _Judge:
         options = self.options
         if options.min_words or options.drop_stubs or options.drop_duplicates:
             return np.zeros(len(columns[0]), np.bool_)
-        keep_D = pc.utf8_length(columns[0]).to_numpy() >= options.min_characters
+        keep_D = np.asarray(pc.utf8_length(columns[0])) >= options.min_characters
         for column in columns:
             keep_D = keep_D & framed_by_text(column)
         return keep_D

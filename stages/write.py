@@ -119,9 +119,34 @@ def _pieces(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _shuffled(batches: list[pa.RecordBatch]) -> pa.Table:
-    table = pa.Table.from_batches(batches)
-    seeds = table.column(SEED).to_numpy()
-    return table.take(pa.array(np.argsort(seeds, kind="stable"))).combine_chunks()
+    table = pa.Table.from_batches(batches).combine_chunks()
+    order = pa.array(np.argsort(table.column(SEED).to_numpy(), kind="stable"))
+    columns = [
+        _taken(column.chunk(0), order) if pa.types.is_list(column.type) else column.take(order)
+        for column in table.columns
+    ]
+    return pa.Table.from_arrays(columns, schema=table.schema).combine_chunks()
+
+
+def _taken(lists: pa.ListArray, order: pa.Array) -> pa.ListArray:
+    """Lists of numbers in another order.
+
+    Taken as strings of bytes, which Arrow copies whole, and lists value by value.
+    """
+    values = lists.values
+    width = values.type.bit_width // 8
+    data = values.buffers()[1]
+    if values.offset:
+        data = data.slice(values.offset * width)
+    offsets = lists.offsets.to_numpy().astype(np.int64) * width
+    strings = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(lists), [None, pa.py_buffer(offsets), data]
+    ).take(order)
+    _, ends, taken = strings.buffers()
+    found = np.frombuffer(ends, np.int64)[strings.offset : strings.offset + len(lists) + 1]
+    splits = (found // width).astype(np.int32)
+    numbers = pa.Array.from_buffers(values.type, int(splits[-1]), [None, taken])
+    return pa.ListArray.from_arrays(pa.array(splits), numbers, type=lists.type)
 
 
 def _record_batches(window: pa.Table, batch_bytes: int) -> Iterator[pa.RecordBatch]:

@@ -99,7 +99,9 @@ def test_targets_and_other_fields_are_columns_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.jsonl"
-    rows = [{"key": f"k{i}", "body": f"b{i}", "meta": {"text": [1]}} for i in range(1200)]
+    rows: list[dict[str, Any]] = [
+        {"key": f"k{i}", "body": f"b{i}", "meta": {"text": [1]}} for i in range(1200)
+    ]
     rows[700] = {"key": "k", "body": None}
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert_same(path, monkeypatch, text_field="body", id_field="key")
