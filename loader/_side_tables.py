@@ -35,7 +35,8 @@ def read_tables(files: Files, manifest: Manifest) -> dict[str, np.ndarray]:
             )
         try:
             table = pa.ipc.open_stream(data).read_all()
-        except pa.ArrowException as error:
+            table.validate(full=True)  # else a wrong offset would end the process
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise FormatError(
                 f"the table is not a readable Arrow stream: {error}", location=location
             ) from error

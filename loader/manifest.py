@@ -14,6 +14,7 @@ from typing import Any
 
 from premask._errors import FormatError
 from premask._format import FORMAT_NAME, FORMAT_VERSION
+from premask._manifest_checks import check_manifest
 from premask.masking._rows import Vocabulary
 
 
@@ -88,11 +89,11 @@ class Manifest:
 
         Raises:
             FormatError: not JSON, not a Premask manifest, of another format version, or with
-                missing or unknown keys.
+                missing or unknown keys, or with values of a wrong kind.
         """
         try:
             value = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FormatError(
                 f"the manifest is not JSON: {error}", location=location
             ) from error
@@ -105,6 +106,7 @@ class Manifest:
                 location=location,
             )
         try:
+            check_manifest(value)
             value["vocabulary"] = Vocabulary.from_json(value["vocabulary"])
             value["shards"] = tuple(ShardEntry(**shard) for shard in value["shards"])
             value["tracks"] = {name: tuple(names) for name, names in value["tracks"].items()}

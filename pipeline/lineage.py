@@ -117,13 +117,14 @@ def _places(shards: ShardSet, *, seed: int | None, document_id: str) -> Iterator
     wanted_seed = pa.scalar(seed, pa.uint64())
     try:
         for batch in pa.ipc.open_stream(output.mapped(DOCUMENTS_FILE)):
+            batch.validate(full=True)
             hit = pc.equal(batch.column(DOCUMENT_ID), wanted_id)
             if seed is not None:
                 hit = pc.or_(hit, pc.equal(batch.column(SEED), wanted_seed))
             if pc.any(hit).as_py():
                 columns = batch.filter(hit).to_pydict()
                 yield from map(Place, *(columns[name] for name in PLACE.names))
-    except (pa.ArrowException, KeyError) as error:
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise FormatError(
             f"not a table of documents: {error}", location=output.path(DOCUMENTS_FILE)
         ) from error

@@ -5,30 +5,18 @@ Nothing is read but the file itself. Every refusal is a `RequestError` that name
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from premask._errors import RequestError
+from premask._yaml import load_yaml
 from premask.pipeline.refusals import explain
 from premask.schemas.job import Job
 from pydantic import ValidationError
 
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, but a key that is given twice is refused, not overwritten."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.value in seen and isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key_node.value!r} stands here twice", node.start_mark
-                )
-            if isinstance(key_node, yaml.ScalarNode):
-                seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
+_NUMBER = re.compile(r"[0-9]{1,6}")
 
 
 def load_job(
@@ -60,7 +48,7 @@ def load_job(
                 f"expected key.path=value, got {override!r}; such as --set rows.max_length=128",
                 location="--set",
             )
-        _assign(tree, key.strip(), _parse(text, location=f"--set {key.strip()}"))
+        _assign(tree, key.strip(), load_yaml(text, location=f"--set {key.strip()}"))
     return validate(tree)
 
 
@@ -84,7 +72,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise RequestError("there is no such job file", location=str(path)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"cannot read the job file: {error}", location=str(path)) from error
-    tree = _parse(text, location=str(path))
+    tree = load_yaml(text, location=str(path))
     if tree is None:
         raise RequestError(
             "the job file is empty; it needs sources, output and tokenizer", location=str(path)
@@ -97,24 +85,13 @@ def _read(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _parse(text: str, *, location: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{location}, line {mark.line + 1}" if mark else location
-        raise RequestError(f"not YAML: {error.problem}", location=place) from error
-    except yaml.YAMLError as error:
-        raise RequestError(f"not YAML: {error}", location=location) from error
-
-
 def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
     """Sets ``a.0.b`` in nested mappings and lists, making those that are missing."""
     *parents, last = key.split(".")
     node: Any = tree
     for depth, name in enumerate(parents):
         below = [*parents, last][depth + 1]
-        node = _child(node, name, [] if below.isdigit() else {}, key)
+        node = _child(node, name, [] if _NUMBER.fullmatch(below) else {}, key)
     if isinstance(node, list):
         _list_slot(node, last, key)
         node[int(last)] = value
@@ -140,7 +117,7 @@ def _child(node: Any, name: str, fresh: Any, key: str) -> Any:
 
 def _list_slot(node: list[Any], name: str, key: str) -> None:
     """Refuses a place that `node` has not; the place right after its end is added."""
-    if not name.isdigit() or int(name) > len(node):
+    if not _NUMBER.fullmatch(name) or int(name) > len(node):
         allowed = f"0 to {len(node)}"
         raise RequestError(
             f"expected the number of a list item, {allowed}, got {name!r}",

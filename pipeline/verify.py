@@ -153,6 +153,8 @@ def _check_tables(output: Output, manifest: Manifest, recount_V: Int64 | None) -
                     yield f"{found} documents; the manifest says {kept} kept - at {location}"
         except FormatError as error:
             yield str(error)
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+            yield f"not a readable Arrow stream: {error} - at {location}"
 
 
 def _check_totals(output: Output, manifest: Manifest) -> Iterator[str]:

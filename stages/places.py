@@ -70,9 +70,14 @@ def write_places(path: Path, parts: Iterable[bytes]) -> str:
 
 
 def num_documents(batches: Iterable[pa.RecordBatch]) -> int:
-    """Documents in the table: records of one document stand together."""
+    """Documents in the table: records of one document stand together.
+
+    Raises:
+        pyarrow.ArrowInvalid, KeyError: the table is damaged.
+    """
     count, last = 0, None
     for batch in batches:
+        batch.validate(full=True)
         table = pa.Table.from_batches([batch]).select([UNIT, POSITION])
         units, positions = (table.column(name).combine_chunks() for name in (UNIT, POSITION))
         changes = pc.or_(

@@ -28,6 +28,9 @@ from premask.stages.tokenizer_words import (
 )
 from tokenizers import Tokenizer
 
+# Words, and characters that no vocabulary has.
+_PROBE = "a \ue000 \U0010fffd \u0378 1.\n"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedTokenizer:
@@ -76,11 +79,13 @@ def build_tokenizer(source: TokenizerSource) -> LoadedTokenizer:
     if "type" not in content["model"] or source.original is None:
         content = json.loads(tokenizer.to_str())  # old files leave out defaults
     data = source.original or (tokenizer.to_str(pretty=True) + "\n").encode()
+    check_encodes(tokenizer, source.location)
     vocabulary = describe_vocabulary(
         tokenizer, content["model"], source.config, location=source.location
     )
     only_text = encode_only_text(content, _not_text(vocabulary))
     encoder = _parse(only_text, source.location)
+    check_encodes(encoder, source.location)
     word_starts = _word_starts(tokenizer, content, vocabulary)
     return LoadedTokenizer(
         tokenizer=tokenizer,
@@ -102,6 +107,18 @@ def _parse(content: Mapping[str, Any], location: str) -> Tokenizer:
         raise RequestError(
             f"the `tokenizers` library refuses the file: {error}; write it again with a recent "
             "version of that library",
+            location=location,
+        ) from error
+
+
+def check_encodes(tokenizer: Tokenizer, location: str) -> None:
+    """Refuses a tokenizer that fails on a text: one that knows no unknown token, say."""
+    try:
+        tokenizer.encode(_PROBE)
+    except Exception as error:  # the extension raises nothing narrower
+        raise RequestError(
+            f"the tokenizer cannot encode every text: {error}; it needs a token for what its "
+            "vocabulary lacks",
             location=location,
         ) from error
 

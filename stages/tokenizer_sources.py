@@ -148,7 +148,7 @@ def _decode(data: bytes, file: Path) -> str:
 def _parse_json(data: bytes, file: Path) -> dict[str, Any]:
     try:
         value = json.loads(_decode(data, file))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"not JSON: {error}", location=str(file)) from error
     if not isinstance(value, dict):
         raise RequestError("a JSON object is expected", location=str(file))

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from premask._errors import PolicyError
+from premask._yaml import load_yaml
 from premask.masking._operation import Binding
 from premask.masking.adaptive import adaptive_law
 from premask.masking.composite import COMPOSITES, Composite, depends_on_step
@@ -224,23 +225,19 @@ def _plain_member(value: Any, location: str) -> dict[str, Any]:
 def _read(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(
             f"cannot read the policy file: {error}", location=str(path)
         ) from error
     if path.suffix == ".json":
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise PolicyError(f"not JSON: {error}", location=str(path)) from error
     try:
-        import yaml
+        return load_yaml(text, location=str(path), error=PolicyError)
     except ImportError as error:
         raise PolicyError(
             "reading YAML needs PyYAML: pip install pyyaml, or write the policy as .json",
             location=str(path),
         ) from error
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise PolicyError(f"not YAML: {error}", location=str(path)) from error

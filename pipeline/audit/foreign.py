@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from premask._errors import RequestError
+from premask._errors import FormatError, RequestError
 from premask._format import IGNORE_LABEL, INPUT_IDS, LABELS
 from premask.masking._rows import Vocabulary
 from premask.pipeline.audit.inputs import BLOCK_TOKENS, RowRange
@@ -26,6 +26,12 @@ from premask.stages.tokenizer import LoadedTokenizer, load_tokenizer
 
 _SPECIAL = "special_tokens_mask"
 _PROBE_ROWS = 2000
+_MAX_ID = 1 << 28
+# What `datasets` lets through from files that are none of its own, or are damaged.
+_UNREADABLE = (
+    *(pa.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError),
+    *(IndexError, RecursionError),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +57,10 @@ class ForeignData:
 
         try:
             data = datasets.load_from_disk(self.location)
-        except (FileNotFoundError, ValueError) as error:
+        except _UNREADABLE as error:
             raise RequestError(
-                f"neither a shard set nor a saved data set: {error}", location=self.location
+                f"neither a shard set nor a saved data set that can be read: {error}",
+                location=self.location,
             ) from error
         columns = getattr(data, "column_names", [])
         if not {INPUT_IDS, LABELS} <= set(columns):
@@ -62,7 +69,20 @@ class ForeignData:
                 f"{columns} (of a dictionary of splits name one: {self.location}/train)",
                 location=self.location,
             )
+        self._check(data.data.table)
         return data.with_format("arrow")
+
+    def _check(self, table: pa.Table) -> None:
+        """Refuses lists that are damaged, or hold something else than numbers."""
+        try:
+            for name in (INPUT_IDS, LABELS):
+                _check_lists(table[name], name)
+            if _SPECIAL in table.column_names:
+                _check_lists(table[_SPECIAL], _SPECIAL)
+        except (pa.ArrowException, ValueError) as error:
+            raise FormatError(
+                f"the data set is damaged: {error}", location=self.location
+            ) from error
 
     @cached_property
     def loaded(self) -> LoadedTokenizer | None:
@@ -70,9 +90,27 @@ class ForeignData:
 
     @cached_property
     def max_length(self) -> int:
-        starts = range(0, len(self.data), _PROBE_ROWS)
-        blocks = (self.data[start : start + _PROBE_ROWS] for start in starts)
-        return max((int(_lengths(block, INPUT_IDS).max()) for block in blocks), default=1)
+        return self._extent[0]
+
+    @cached_property
+    def _extent(self) -> tuple[int, int]:
+        """The length of the longest row, and the highest id. Reads every row."""
+        longest, highest = 1, 0
+        for start in range(0, len(self.data), _PROBE_ROWS):
+            table = self.data[start : start + _PROBE_ROWS]
+            ids, labels = _flat(table, INPUT_IDS), _flat(table, LABELS)
+            labels = labels[labels != IGNORE_LABEL]
+            lowest = min(int(ids.min(initial=0)), int(labels.min(initial=0)))
+            longest = max(longest, int(_lengths(table, INPUT_IDS).max(initial=0)))
+            highest = max(highest, int(ids.max(initial=0)), int(labels.max(initial=0)))
+            if lowest < 0 or highest >= _MAX_ID:
+                raise FormatError(
+                    f"token ids from {lowest} to {highest} in rows {start} to "
+                    f"{start + len(table) - 1}; they go from 0 to {_MAX_ID - 1}, and labels "
+                    f"may be {IGNORE_LABEL}",
+                    location=self.location,
+                )
+        return longest, highest
 
     @property
     def num_epochs(self) -> int:
@@ -80,14 +118,21 @@ class ForeignData:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
+        highest = self._extent[1]
         if self.loaded is not None:
+            if highest >= self.loaded.vocabulary.size:
+                raise RequestError(
+                    f"token id {highest}; the tokenizer has {self.loaded.vocabulary.size}; "
+                    "give the one that the data were made with",
+                    location="--tokenizer",
+                )
             return self.loaded.vocabulary
         table = self.data[:_PROBE_ROWS]
         ids, labels = _flat(table, INPUT_IDS), _flat(table, LABELS)
-        there = labels != IGNORE_LABEL
-        swapped = Counter(ids[there & (ids != labels)].tolist()).most_common(1)
-        highest = max(int(ids.max(initial=0)), int(labels.max(initial=0)))
-        mask_id = swapped[0][0] if swapped else None
+        mask_id = None
+        if len(ids) == len(labels):  # else the rows are refused when they are looked at
+            swapped = Counter(ids[(labels != IGNORE_LABEL) & (ids != labels)].tolist())
+            mask_id = next((token for token, _ in swapped.most_common(1)), None)
         return Vocabulary(size=1 << (highest + 1).bit_length(), mask_id=mask_id)
 
     def tasks(self) -> list[RowRange]:
@@ -126,6 +171,20 @@ class ForeignData:
             seeds_B=None,
         )
         return source, [observe_aligned(source, ids_BL, labels_BL)]
+
+
+def _check_lists(column: pa.ChunkedArray, name: str) -> None:
+    """Raises where a column's lists are damaged, have nulls or are not of integers."""
+    if not (_is_list(column.type) and pa.types.is_integer(column.type.value_type)):
+        raise ValueError(f"{name} is of type {column.type}, not of lists of integers")
+    column.validate(full=True)  # before any value is touched: bad offsets end the process
+    if column.null_count or any(chunk.flatten().null_count for chunk in column.chunks):
+        raise ValueError(f"{name} has nulls")
+
+
+def _is_list(type_: pa.DataType) -> bool:
+    tests = pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list
+    return any(test(type_) for test in tests)
 
 
 def _lengths(table: pa.Table, column: str) -> np.ndarray:

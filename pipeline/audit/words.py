@@ -10,6 +10,8 @@ import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from premask._errors import FormatError
+from premask._format import TOKENIZER_FILE
 from premask.stages.tokenizer_words import byte_alphabet
 
 _CLOSING = frozenset(",.;:!?)]}%’”'\"")
@@ -20,11 +22,22 @@ Speller = Callable[[int], str]
 
 
 def speller(tokenizer_json: str, special_ids: Sequence[int]) -> Speller:
-    """The function from token ids to text for a ``tokenizer.json``."""
+    """The function from token ids to text for a ``tokenizer.json``.
+
+    Raises:
+        FormatError: it is damaged.
+    """
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_str(tokenizer_json)
-    content = json.loads(tokenizer_json)
+    try:
+        tokenizer = Tokenizer.from_str(tokenizer_json)
+        content = json.loads(tokenizer_json)
+    except Exception as error:  # the extension raises nothing narrower
+        raise FormatError(
+            f"the `tokenizers` library refuses the set's tokenizer: {error}; copy or build the "
+            "set again",
+            location=TOKENIZER_FILE,
+        ) from error
     byte_level = "ByteLevel" in json.dumps(
         [content.get("pre_tokenizer"), content.get("decoder")]
     )

@@ -17,16 +17,13 @@ def choose_policy(name: str, changes: Sequence[str]) -> Policy:
     Raises:
         RequestError: there is no such preset, file or parameter.
     """
-    import yaml
+    from premask._yaml import load_yaml
     from premask.masking.policy import policy
 
     parameters: dict[str, Any] = {}
     for change in changes:
         key, equals, text = change.partition("=")
-        try:
-            parameters[key.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise RequestError(f"not YAML: {text!r}", location=f"--set {key}") from error
+        parameters[key.strip()] = load_yaml(text, location=f"--set {key}")
         if not equals:
             raise RequestError(
                 f"expected parameter=value, got {change!r}; such as --set rate=0.3",

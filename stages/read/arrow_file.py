@@ -130,8 +130,10 @@ def _batch_documents(
 ) -> Iterator[Document]:
     """The documents of a batch, a slice at a time, or none where its data are damaged."""
     end = row + batch.num_rows
-    size = rows_per_batch(batch.num_rows, batch.nbytes)
     try:
+        batch = batch.select(columns.top_level)
+        batch.validate()  # even its size is found by following its offsets
+        size = rows_per_batch(batch.num_rows, batch.nbytes)
         for start in range(0, batch.num_rows, size):
             part = batch.slice(start, size)
             yield from list(column_documents(part, columns, name, row, ledger))

@@ -19,10 +19,11 @@ from premask.schemas.unit import Ledger
 from premask.stages.read import _reader
 from premask.stages.read.documents import Document, decode
 from premask.stages.read.jsonl import DEFAULT_ID_FIELD, record_id
+from premask.stages.read.parquet_footer import DamagedFooter
 
 # What pyarrow raises over damaged data. A failing disk or network raises an OSError too, but
 # one with a number, and is no fault of the file.
-DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
+DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError, DamagedFooter)
 MAX_LOST_ROWS = 10_000
 _BATCH_BYTES = 4 << 20
 _MAX_ROWS = 512
@@ -40,6 +41,12 @@ class Columns:
     def names(self) -> list[str]:
         """The columns to read, as dotted paths."""
         return [".".join(path) for path in (self.text, self.document_id, self.target) if path]
+
+    @property
+    def top_level(self) -> list[str]:
+        """The columns in which they lie, each once."""
+        paths = (self.text, self.document_id, self.target)
+        return list(dict.fromkeys(path[0] for path in paths if path))
 
 
 def find_columns(schema: pa.Schema, source: Source, place: str) -> Columns:

@@ -25,6 +25,7 @@ from premask.stages.read.columns import (
 )
 from premask.stages.read.documents import Document, batches
 from premask.stages.read.opening import open_binary
+from premask.stages.read.parquet_footer import RowGroup, read_footer
 
 _BUFFER_BYTES = 1 << 20
 
@@ -56,19 +57,18 @@ def _group_sizes(file: SourceFile, source: Source) -> list[int]:
     """The decoded size of each row group's text; empty for a damaged file."""
     with open_binary(file.path) as handle:
         try:
-            opened = _open(handle)
+            groups = read_footer(handle)
+            schema = _open(handle).schema_arrow
         except DAMAGE as exc:
             raise_unless_damage(exc)
             return []  # reading it reports the damage
-        columns = find_columns(opened.schema_arrow, source, file.path)
-        groups = range(opened.metadata.num_row_groups)
-        return [_text_bytes(opened.metadata.row_group(group), columns) for group in groups]
+        columns = find_columns(schema, source, file.path)
+        return [_text_bytes(group, columns) for group in groups]
 
 
-def _text_bytes(group: pq.RowGroupMetaData, columns: Columns) -> int:
-    chunks = [group.column(position) for position in range(group.num_columns)]
+def _text_bytes(group: RowGroup, columns: Columns) -> int:
     wanted = {".".join(columns.text), ".".join(columns.target)}
-    return sum(c.total_uncompressed_size for c in chunks if c.path_in_schema in wanted)
+    return sum(group.column_bytes.get(path, 0) for path in wanted)
 
 
 def _read(unit: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:
@@ -78,29 +78,36 @@ def _read(unit: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatc
 def _documents(unit: Slice, source: Source, ledger: Ledger) -> Iterator[Document]:
     with open_binary(unit.path) as handle:
         try:
+            groups = read_footer(handle)
             file = _open(handle)
+            schema = file.schema_arrow
         except DAMAGE as exc:
             raise_unless_damage(exc)
             reject_damage(ledger, unit.name, 0, "damaged_file", exc)
             return
-        columns = find_columns(file.schema_arrow, source, unit.path)
-        rows = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
-        for group in range(unit.start, min(unit.end, file.num_row_groups)):
-            ledger.share_read = (group - unit.start) / (unit.end - unit.start)
+        columns = find_columns(schema, source, unit.path)
+        for number in range(unit.start, min(unit.end, len(groups))):
+            ledger.share_read = (number - unit.start) / (unit.end - unit.start)
+            first = sum(group.num_rows for group in groups[:number])
             yield from _group_documents(
-                file, group, columns, unit.name, sum(rows[:group]), ledger
+                file, number, groups[number], columns, unit.name, first, ledger
             )
 
 
 def _group_documents(
-    file: pq.ParquetFile, group: int, columns: Columns, name: str, row: int, ledger: Ledger
+    file: pq.ParquetFile,
+    number: int,
+    group: RowGroup,
+    columns: Columns,
+    name: str,
+    row: int,
+    ledger: Ledger,
 ) -> Iterator[Document]:
     """The documents of a row group that begins at a row of the file."""
-    metadata = file.metadata.row_group(group)
-    end = row + metadata.num_rows
-    size = rows_per_batch(metadata.num_rows, _text_bytes(metadata, columns))
+    end = row + group.num_rows
+    size = rows_per_batch(group.num_rows, _text_bytes(group, columns))
     try:
-        for batch in file.iter_batches(size, [group], columns.names, use_threads=False):
+        for batch in file.iter_batches(size, [number], columns.names, use_threads=False):
             documents = list(column_documents(batch, columns, name, row, ledger))
             row += batch.num_rows
             yield from documents

@@ -42,7 +42,7 @@ def recognise(path: str, source: Source) -> str:
     if not head.content:
         return _of_empty(suffix)
     # A table of tabs may hold anything, unless the source says where the text is.
-    has_columns = source.target_field is not None or source.text_field.isdigit()
+    has_columns = source.target_field is not None or source.text_field.isdecimal()
     return _of_content(path, suffix, head, has_columns=has_columns)
 
 

@@ -47,6 +47,6 @@ def saved_directory(path: Path, split: str) -> Path:
 def _load(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise RequestError(f"{path} cannot be read ({exc})", location=str(path)) from exc
     return value if isinstance(value, dict) else {}

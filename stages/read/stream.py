@@ -23,7 +23,7 @@ from premask.stages.read.compression import (
     decompress,
     recognise_compression,
 )
-from premask.stages.read.opening import open_binary, read_blocks
+from premask.stages.read.opening import BLOCK_BYTES, open_binary, read_blocks
 
 # The UTF-32 marks come first: UTF-32-LE's begins with UTF-16-LE's.
 _MARKS = (
@@ -83,7 +83,7 @@ def read_head(path: str, encoding: str) -> Head:
         OSError: the file cannot be read.
     """
     with open_binary(path) as file:
-        first = next(read_blocks(file), b"")
+        first = file.read(BLOCK_BYTES)
     compression = recognise_compression(first)
     content = b""
     if compression:

@@ -9,6 +9,7 @@ byte.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from premask.stages.read.documents import Document, batches, decode
 from premask.stages.read.jsonl import DEFAULT_ID_FIELD
 from premask.stages.read.stream import Stream, read_head
 from premask.stages.read.text import LINE_END
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +53,17 @@ def _columns(path: str, source: Source) -> _Columns:
         RequestError: the file has no such column, or names and numbers are mixed.
     """
     head = read_head(path, source.encoding)
-    line = head.content.split(b"\n", 1)[0].decode(head.encoding, "replace")
+    text = head.content.decode(head.encoding, "replace")
+    line, end, _ = text.partition("\n")
     names = line.rstrip("\r").split("\t")
     fields = [source.text_field, source.target_field, source.id_field]
     given = [field for field in fields if field is not None]
-    has_header = not any(field.isdigit() for field in given)
+    numbers = [field for field in given if _NUMBER.fullmatch(field)]
+    has_header = not numbers
     if not has_header:
         allowed = [str(number) for number in range(1, len(names) + 1)]
+        if not end:  # a first record that is longer than what was read shows not all columns
+            allowed += [field for field in numbers if field not in allowed]
     else:
         allowed = names
         if source.id_field is None and DEFAULT_ID_FIELD in names:
@@ -68,7 +75,10 @@ def _columns(path: str, source: Source) -> _Columns:
                 "of its first line, or number them from 1 if that is a record like the others",
                 location=f"sources.{key}",
             )
-    text, target, own_id = (None if f is None else allowed.index(f) for f in fields)
+    indices = {name: number for number, name in reversed([*enumerate(allowed)])}
+    if not has_header:
+        indices = {name: int(name) - 1 for name in allowed}
+    text, target, own_id = (None if f is None else indices[f] for f in fields)
     assert text is not None
     return _Columns(text=text, target=target, document_id=own_id, has_header=has_header)
 

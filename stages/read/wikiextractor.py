@@ -1,9 +1,10 @@
 """The text that WikiExtractor writes: ``<doc id= url= title=>``, the article, ``</doc>``.
 
 The first line of an article is its title, as WikiExtractor puts it there; it stays. Bytes
-between articles are counted as ``bytes_outside_documents``. An article without its ``</doc>``
-is rejected as `unclosed_document`, a file without any article as `no_documents`. `position` is
-the first byte of the ``<doc`` line.
+between articles are counted as ``bytes_outside_documents``. Every line that begins with
+``<doc `` begins an article, so that it does not matter where a file is cut. An article without
+its ``</doc>`` is rejected as `unclosed_document`, a file without any article as `no_documents`.
+`position` is the first byte of the ``<doc`` line.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from premask.stages.read.documents import Document, batches, decode
 from premask.stages.read.stream import Stream
 
 _BOUNDARY = re.compile(rb"\n(?=<doc )")
-_OPEN = re.compile(rb"^<doc (?P<attributes>[^\n]*)>[ \t\r]*(?:\n|\Z)", re.MULTILINE)
+_OPEN = re.compile(rb"^<doc (?P<attributes>[^\n]*>|)[ \t\r]*\n?", re.MULTILINE)
 _CLOSE = re.compile(rb"^</doc>[ \t\r]*$", re.MULTILINE)
 _ID = re.compile(rb'\bid="([^"\n]*)"')
 
