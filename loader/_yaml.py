@@ -11,6 +11,8 @@ from premask._errors import RequestError
 
 # Aliases make a few lines stand for more values than there is memory ("billion laughs").
 MAX_VALUES = 100_000
+# Over what PyYAML's constructors of dates, numbers and truth values stumble.
+_STUMBLES = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
 def load_yaml(text: str, *, location: str, error: type[RequestError] = RequestError) -> Any:
@@ -28,8 +30,7 @@ def load_yaml(text: str, *, location: str, error: type[RequestError] = RequestEr
         mark = cause.problem_mark
         place = f"{location}, line {mark.line + 1}" if mark else location
         raise error(f"not YAML: {cause.problem}", location=place) from cause
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as cause:
-        # The constructors of dates and numbers let through what they stumble over.
+    except (yaml.YAMLError, *_STUMBLES) as cause:
         raise error(f"not YAML: {cause}", location=location) from cause
     if _exceeds(value, MAX_VALUES):
         raise error(

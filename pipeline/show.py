@@ -15,6 +15,7 @@ from premask._format import BOUNDARIES, EPOCH, INPUT_IDS, SEED, TOKENIZER_FILE, 
 from premask.masking.apply import apply_policy
 from premask.masking.policy import Policy
 from premask.masking.policy import policy as premask_policy
+from premask.pipeline.audit.words import set_tokenizer
 from premask.pipeline.output import Output
 from premask.pipeline.roles import Reading, Role, Token, read_outputs
 from premask.shards import ShardSet
@@ -142,4 +143,4 @@ def _begins_word(tokenizer: Tokenizer, token_id: int) -> bool:
 
 def load_set_tokenizer(location: str) -> Tokenizer:
     """The tokenizer that a shard set carries."""
-    return Tokenizer.from_str(Output.at(location).read(TOKENIZER_FILE).decode())
+    return set_tokenizer(Output.at(location).read(TOKENIZER_FILE))

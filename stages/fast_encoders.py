@@ -8,6 +8,7 @@ takes a block encodes it, and is held to the tokenizer's results by `premask.sta
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -49,5 +50,7 @@ def fast_path(encoder: Tokenizer, rule: Rule) -> FastPath:
     if family == "byte_level" and find_spec("gigatoken") is not None:
         from premask.stages.byte_pairs import BytePairs
 
-        encoders.insert(0, BytePairs(content))
+        # It refuses what `tokenizers` takes: a vocabulary that lacks the token of a byte, say.
+        with suppress(RuntimeError, ValueError):
+            encoders.insert(0, BytePairs(content))
     return FastPath(encoders=tuple(encoders))

@@ -20,6 +20,7 @@ METASPACE = "▁"
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 _UNIGRAM, _BPE = 1, 2
 _NUM_T5_SENTINELS = 100
+_MAX_SENTINELS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def sentencepiece_content(
     """
     try:
         model = _parse(data)
-    except (IndexError, ValueError, struct.error) as error:
+    except (IndexError, ValueError, TypeError, OverflowError, struct.error) as error:
         raise RequestError(
             f"not a SentencePiece model: {error}; give the .model file itself",
             location=location,
@@ -128,23 +129,36 @@ def _parse(data: bytes) -> _Model:
             piece = dict(_fields(value))
             pieces.append(
                 _Piece(
-                    text=piece[1].decode() if 1 in piece else "",
+                    text=_of(bytes, piece.get(1, b"")).decode(),
                     score=float(piece.get(2, 0.0)),
                     kind=int(piece.get(3, NORMAL)),
                 )
             )
         elif number == 2:
-            trainer = dict(_fields(value))
+            trainer = {field: x for field, x in _fields(value) if isinstance(x, int)}
         elif number == 3:
             normalizer = dict(_fields(value))
+            _of(bytes, normalizer.get(2, b""))
     return _Model(pieces=pieces, trainer=trainer, normalizer=normalizer)
+
+
+def _of(kind: type, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"a field is of type {type(value).__name__}, not {kind.__name__}")
+    return value
 
 
 def _sentinels(model: _Model, config: Mapping[str, Any]) -> list[_Piece]:
     """T5's sentinels, which its model file lacks: the highest number first."""
     # pad 0, eos 1, unk 2 and no bos: the layout of T5 and mT5, and of nothing else.
     ids = [model.trainer_id(field, default) for field, default in _ROLE_FIELDS]
-    number = int(config.get("extra_ids", _NUM_T5_SENTINELS if ids == [2, -1, 1, 0] else 0))
+    number = config.get("extra_ids", _NUM_T5_SENTINELS if ids == [2, -1, 1, 0] else 0)
+    if type(number) is not int or not 0 <= number <= _MAX_SENTINELS:
+        raise RequestError(
+            f"extra_ids {str(number)[:80]!r} in tokenizer_config.json; it goes from 0 to "
+            f"{_MAX_SENTINELS}",
+            location="tokenizer_config.json",
+        )
     known = {piece.text for piece in model.pieces}
     names = [f"<extra_id_{i}>" for i in reversed(range(number))]
     return [_Piece(text=n, score=0.0, kind=CONTROL) for n in names if n not in known]

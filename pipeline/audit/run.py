@@ -90,9 +90,7 @@ def resolve(
         policy=chosen,
         about=_about_shards(location, shards),
         tracks=shards.tracks,
-        spell=speller(
-            Output.at(location).read(TOKENIZER_FILE).decode(), shards.vocabulary.special_ids
-        ),
+        spell=speller(Output.at(location).read(TOKENIZER_FILE), shards.vocabulary.special_ids),
     )
 
 
@@ -160,9 +158,7 @@ def _foreign(location: str, value: Policy | None, tokenizer: str | None) -> Requ
         policy=value,
         about={"location": location, "kind": "data set", "rows": len(source.data)},
         tracks={},
-        spell=speller(loaded.json.decode(), loaded.vocabulary.special_ids)
-        if loaded
-        else plain_ids,
+        spell=speller(loaded.json, loaded.vocabulary.special_ids) if loaded else plain_ids,
     )
 
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from premask._errors import FormatError
 from premask._format import TOKENIZER_FILE
 from premask.stages.tokenizer_words import byte_alphabet
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 _CLOSING = frozenset(",.;:!?)]}%’”'\"")
 _OPENING = frozenset("([{“‘")
@@ -21,8 +25,8 @@ _OPENING = frozenset("([{“‘")
 Speller = Callable[[int], str]
 
 
-def speller(tokenizer_json: str, special_ids: Sequence[int]) -> Speller:
-    """The function from token ids to text for a ``tokenizer.json``.
+def set_tokenizer(data: bytes) -> Tokenizer:
+    """The tokenizer that a set carries, from the bytes of its file.
 
     Raises:
         FormatError: it is damaged.
@@ -30,18 +34,27 @@ def speller(tokenizer_json: str, special_ids: Sequence[int]) -> Speller:
     from tokenizers import Tokenizer
 
     try:
-        tokenizer = Tokenizer.from_str(tokenizer_json)
-        content = json.loads(tokenizer_json)
+        return Tokenizer.from_str(data.decode())
     except Exception as error:  # the extension raises nothing narrower
         raise FormatError(
             f"the `tokenizers` library refuses the set's tokenizer: {error}; copy or build the "
             "set again",
             location=TOKENIZER_FILE,
         ) from error
+
+
+def speller(tokenizer_json: bytes, special_ids: Sequence[int]) -> Speller:
+    """The function from token ids to text for a ``tokenizer.json``.
+
+    Raises:
+        FormatError: it is damaged.
+    """
+    tokenizer = set_tokenizer(tokenizer_json)
+    content = json.loads(tokenizer.to_str())  # old files leave out defaults
     byte_level = "ByteLevel" in json.dumps(
         [content.get("pre_tokenizer"), content.get("decoder")]
     )
-    blank = "▁" if not byte_level and "Metaspace" in tokenizer_json else None
+    blank = "▁" if not byte_level and b"Metaspace" in tokenizer_json else None
     continuation = content["model"].get("continuing_subword_prefix")
     alphabet = byte_alphabet()
     special = frozenset(special_ids)

@@ -73,11 +73,10 @@ def _batch_sizes(file: SourceFile, source: Source) -> list[int]:
     with _open(file.path) as opened:
         start = opened.tell()
         try:
-            schema = pa.ipc.open_stream(opened).schema
+            find_columns(pa.ipc.open_stream(opened).schema, source, file.path)
         except DAMAGE as exc:
             raise_unless_damage(exc)
             return [0]
-        find_columns(schema, source, file.path)
         opened.seek(start)
         sizes: list[int] = []
         try:

@@ -58,11 +58,10 @@ def _group_sizes(file: SourceFile, source: Source) -> list[int]:
     with open_binary(file.path) as handle:
         try:
             groups = read_footer(handle)
-            schema = _open(handle).schema_arrow
+            columns = find_columns(_open(handle).schema_arrow, source, file.path)
         except DAMAGE as exc:
             raise_unless_damage(exc)
             return []  # reading it reports the damage
-        columns = find_columns(schema, source, file.path)
         return [_text_bytes(group, columns) for group in groups]
 
 
@@ -80,12 +79,11 @@ def _documents(unit: Slice, source: Source, ledger: Ledger) -> Iterator[Document
         try:
             groups = read_footer(handle)
             file = _open(handle)
-            schema = file.schema_arrow
+            columns = find_columns(file.schema_arrow, source, unit.path)
         except DAMAGE as exc:
             raise_unless_damage(exc)
             reject_damage(ledger, unit.name, 0, "damaged_file", exc)
             return
-        columns = find_columns(schema, source, unit.path)
         for number in range(unit.start, min(unit.end, len(groups))):
             ledger.share_read = (number - unit.start) / (unit.end - unit.start)
             first = sum(group.num_rows for group in groups[:number])

@@ -74,10 +74,8 @@ def read_both_ways(path: Path, data: bytes, **options: Any) -> Corpus:
     whole = read_source(path, **options)
     with limits(option(data, 0, BLOCK_BYTES), _reader.MAX_DOCUMENT_BYTES):
         parts = read_source(path, unit_bytes=option(data, 1, UNIT_BYTES), **options)
-    if parts.units[0].path.endswith(".bz2"):  # positions count from the unit's own stream
-        assert list(zip(parts.ids, parts.texts, strict=True)) == list(
-            zip(whole.ids, whole.texts, strict=True)
-        )
+    if path.suffix == ".bz2":  # positions count from the unit's own stream, and so may ids
+        assert parts.texts == whole.texts
     else:
         assert parts.documents == whole.documents
     with limits(option(data, 0, BLOCK_BYTES), SHORT):
@@ -192,7 +190,7 @@ def _packed(data: bytes, fixed: Path, scratch: Path) -> None:
     with limits(option(data, 0, BLOCK_BYTES), _reader.MAX_DOCUMENT_BYTES):
         corpus = read_source(path, format="text", encoding="latin-1")
     if damage in ("none", "garbage", "zeros") and content:
-        assert corpus.texts == [_decoded(content)]
+        assert corpus.texts == list(filter(None, [_decoded(content)]))
         assert corpus.count("trailing_garbage_bytes") == 9 * (damage == "garbage")
     elif damage == "flip" and content and recognise_compression(packed[:16]) == kind:
         assert corpus.reasons or corpus.texts == [_decoded(content)] or _unseen(corpus)

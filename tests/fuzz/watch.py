@@ -69,6 +69,8 @@ class Watch:
     def _guarded(self, data: bytes) -> Finding | None:
         signal.signal(signal.SIGVTALRM, _stop)
         signal.setitimer(signal.ITIMER_VIRTUAL, MAX_CPU_SECONDS)
+        # Native code that never comes back to Python is ended from outside, as a death.
+        signal.setitimer(signal.ITIMER_PROF, 5 * MAX_CPU_SECONDS)
         self._open = True
         try:
             self._target.run(data, self._fixed, self._scratch)
@@ -83,6 +85,7 @@ class Watch:
             return Finding(kind=_kind(error), detail=traceback.format_exc())
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             self._open = False
         return None
 

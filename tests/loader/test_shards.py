@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -371,3 +372,47 @@ def test_a_moved_set_is_the_same_set(own_set: Write, tmp_path: Path) -> None:
     shutil.move(path, tmp_path / "moved")
     assert premask.open_shards(tmp_path / "moved").manifest.sha256 == before
     assert json.loads((tmp_path / "moved/manifest.json").read_text())["mode"] == "dynamic"
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("shards", 0, "file"), "../0.arrow"),
+        (("shards", 0, "file"), "/etc/passwd"),
+        (("shards", 0, "sha256"), "../../escaped"),
+        (("shards", 0, "num_rows"), "20"),
+        (("shards", 0, "num_rows"), -1),
+        (("shards", 0, "num_bytes"), 1e99),
+        (("shards", 0, "num_tokens"), True),
+        (("shards", 0), 7),
+        (("shards",), {}),
+        (("tables", "counts", "file"), "a/../../b"),
+        (("tables", "counts"), None),
+        (("vocabulary", "size"), None),
+        (("vocabulary", "special_ids"), [1, "2"]),
+        (("vocabulary", "replacement_ranges"), [[1, 2, 3]]),
+        (("vocabulary", "mask_id"), -4),
+        (("columns",), ["input_ids"]),
+        (("tracks",), {"pos_tags": [1]}),
+        (("max_length",), "64"),
+        (("mode",), "other"),
+        (("policy",), "random"),
+    ],
+)
+def test_a_manifest_with_a_value_of_a_wrong_kind_is_refused(
+    own_set: Write, keys: tuple[str | int, ...], value: object
+) -> None:
+    path = own_set()
+    manifest = json.loads((path / "manifest.json").read_text())
+    *parents, last = keys
+    reduce(lambda node, key: node[key], parents, manifest)[last] = value
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(premask.FormatError, match=f"manifest is damaged: .*{keys[0]}"):
+        premask.open_shards(path)
+
+
+def test_a_manifest_nested_too_deeply_is_refused(own_set: Write) -> None:
+    path = own_set()
+    (path / "manifest.json").write_text("[" * 200_000)
+    with pytest.raises(premask.FormatError, match="not JSON"):
+        premask.open_shards(path)

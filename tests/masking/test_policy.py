@@ -194,3 +194,23 @@ def test_apply_policy_takes_padded_rows_with_their_binding() -> None:
     rows = random_rows(np.random.default_rng(0), 4, 30)
     expected = policy("random").bind(BINDING)(rows, 3)
     assert_same(expected, apply_policy("random", (rows, BINDING), epoch=3))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", b"\xff"),
+        ("a.json", b"[" * 100_000),
+        ("a.yaml", b"\xff"),
+        ("a.yaml", b"preset: !!float x"),
+        ("a.yaml", b"[a]: b"),
+        ("a.yaml", b"preset: random\npreset: span"),
+    ],
+)
+def test_a_policy_file_that_is_a_trap_is_refused(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(PolicyError, match=name):
+        policy(path)

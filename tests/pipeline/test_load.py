@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,36 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert "there is no such job file" in refusal(tmp_path / "no.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!timestamp x: 1",
+        "output: !!timestamp x",
+        "output: 2001-99-99",
+        "output: !!float c",
+        "output: !!int c",
+        "output: !!int ''",
+        "output: !!bool c",
+        "[a]: b",
+        "? {a: b}\n: c",
+        "output: !!python/object/apply:os.system [ls]",
+        "[" * 5000,
+        "output: " + "9" * 5000,
+        "output: &a [*a]",
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{n}: &{n} [{', '.join(['*' + m] * 9)}]\n" for m, n in pairwise("abcdefgh")),
+    ],
+)
+def test_yaml_that_is_a_trap_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(f"{text}\n")
+    said = refusal(path)
+    assert len(said) < 1000
+    assert str(path) in said
+
+
+@pytest.mark.parametrize("change", ["sources.².path=a", "sources.-1.path=a", "sources.1e5=a"])
+def test_a_list_takes_numbers_only(job_file: Path, change: str) -> None:
+    assert "number of a list item" in refusal(job_file, change)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -111,3 +112,14 @@ def test_a_damaged_manifest_is_named(out: Path) -> None:
     (out / "manifest.json").write_text("{")
     with pytest.raises(FormatError, match=r"not JSON.*manifest\.json"):
         verify(str(out))
+
+
+def test_a_table_of_documents_that_is_none_is_a_fault(out: Path) -> None:
+    (out / "documents.arrow").write_bytes(b"no stream")
+    manifest = json.loads((out / "manifest.json").read_text())
+    digest = hashlib.sha256(b"no stream").hexdigest()
+    manifest["tables"]["documents"]["sha256"] = digest
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    found = faults(out)
+    assert "not a readable Arrow stream: Expected to read" in found
+    assert f"at {out}/documents.arrow" in found

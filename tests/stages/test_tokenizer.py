@@ -16,7 +16,7 @@ from premask.stages.tokenizer import LoadedTokenizer, load_tokenizer
 from premask.stages.tokenizer_pieces import pieces
 from premask.stages.tokenizer_text import text_only
 from premask.stages.tokenizer_words import CharacterClass, token_classes, word_starts_of
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
 from tests.stages.families import random_text
 from tests.stages.vocabularies import REAL, SPECIALS, real, tiny_bert, unpacked
@@ -390,3 +390,37 @@ def test_a_tokenizer_whose_pieces_span_words_is_not_cut(tmp_path: Path) -> None:
 def test_a_text_without_blanks_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokenizer_pieces, "PIECE_CHARACTERS", 10)
     assert [len(piece.text) for piece in pieces(["x" * 100], cut=True)] == [100]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        models.Unigram([("a", -1.0), ("b", -2.0)], None, False),
+        models.WordLevel({"a": 0, "b": 1}, "[UNK]"),
+    ],
+)
+def test_a_tokenizer_that_fails_on_unknown_characters_is_refused(
+    tmp_path: Path, model: Any
+) -> None:
+    path = tmp_path / "tokenizer.json"
+    Tokenizer(model).save(str(path))
+    with pytest.raises(RequestError, match="cannot encode every text"):
+        load_tokenizer(str(path))
+
+
+def test_a_byte_level_vocabulary_without_every_byte_does_without_gigatoken(
+    tmp_path: Path,
+) -> None:
+    ids = {c: i for i, c in enumerate("abcdefghijklmnopqrstuvwxyz.Ġ")}
+    (tmp_path / "vocab.json").write_text(json.dumps({**ids, "ab": 28}))
+    (tmp_path / "merges.txt").write_text("a b\n")
+    loaded = load_tokenizer(str(tmp_path))
+    assert encode(loaded, "ab cab") == [28, 27, 2, 28]
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, "{", "\udcff"])
+def test_a_tokenizer_file_that_is_no_json_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text(content, errors="surrogateescape")
+    with pytest.raises(RequestError, match=r"not JSON|not UTF-8"):
+        load_tokenizer(str(path))

@@ -102,3 +102,30 @@ def test_user_defined_pieces_win_over_their_parts_whatever_their_score(tmp_path:
 def test_word_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="model of type 3"):
         load(tmp_path, [*HEAD, *LETTERS], WORD, keep_spaces=False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        field(1, field(1, 5)),  # a number where a piece's text should be
+        field(1, field(1, 1.5)),
+        field(1, field(1, b"a") + field(3, float("inf"))),
+        field(1, field(1, b"a") + field(2, b"x")),
+        field(1, field(1, b"a")) + field(3, field(2, 7)),
+        field(1, field(1, b"\xff")),
+        field(1, b"\x0a\x7f"),
+    ],
+)
+def test_a_model_of_wrong_kinds_of_fields_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.model"
+    path.write_bytes(data)
+    with pytest.raises(RequestError, match="not a SentencePiece model"):
+        load_tokenizer(str(path))
+
+
+@pytest.mark.parametrize("number", ["1e9", "-1", "10000000", '"a"', "null", "[]"])
+def test_a_number_of_sentinels_that_is_none_is_refused(tmp_path: Path, number: str) -> None:
+    load(tmp_path, [*HEAD, *LETTERS], UNIGRAM, keep_spaces=False)
+    (tmp_path / "tokenizer_config.json").write_text(f'{{"extra_ids": {number}}}')
+    with pytest.raises(RequestError, match="extra_ids"):
+        load_tokenizer(str(tmp_path))

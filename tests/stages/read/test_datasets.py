@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,31 @@ def test_a_batch_that_reads_as_the_end_is_damage(tmp_path: Path) -> None:
         corpus = read_source(path)
         assert corpus.texts == TEXTS[:200]
         assert corpus.reasons == ["damaged_file"]
+
+
+def test_the_size_of_a_damaged_batch_is_not_asked_for_before_it_is_checked(
+    tmp_path: Path,
+) -> None:
+    # `RecordBatch.nbytes` follows the offsets: a batch without them ended the process.
+    path = tmp_path / "a.arrow"
+    table = pa.table({"text": ["a", "b", "c"], "other": ["x", "y", "z"]})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+    sound = path.read_bytes()
+    text_offsets = struct.pack("<qq", 0, 16)  # the place and the length of their buffer
+    assert sound.count(text_offsets) == 1
+    path.write_bytes(sound.replace(text_offsets, struct.pack("<qq", 0, 0)))
+    corpus = read_source(path)
+    assert [(r["position"], r["reason"]) for r in corpus.rejected] == [
+        (row, "damaged_batch") for row in range(3)
+    ]
+    assert read_source(path, text_field="other").texts == ["x", "y", "z"]
+
+
+def test_columns_whose_names_are_no_text_are_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.arrow"
+    table = pa.table({"name": ["a"]})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+    path.write_bytes(path.read_bytes().replace(b"name", b"n\xe5me"))
+    assert read_source(path).reasons == ["damaged_file"]

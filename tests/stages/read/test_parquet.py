@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from premask._errors import RequestError
 from premask.stages.read import _reader, columns
+from premask.stages.read.parquet_footer import DamagedFooter, RowGroup, read_footer
 
 from tests.stages.read.reading import read_source
 
@@ -149,3 +152,86 @@ def test_a_text_that_is_too_long_is_rejected(
 def test_a_file_without_rows_is_a_unit_without_documents(tmp_path: Path) -> None:
     corpus = read_source(write(tmp_path, pa.table({"text": pa.array([], pa.string())})))
     assert (len(corpus.units), corpus.read) == (1, 0)
+
+
+def _columns_of(footer: pq.FileMetaData) -> list[RowGroup]:
+    """What pyarrow says of a sound file."""
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    return [
+        RowGroup(
+            num_rows=group.num_rows,
+            column_bytes={
+                group.column(k).path_in_schema: group.column(k).total_uncompressed_size
+                for k in range(group.num_columns)
+            },
+        )
+        for group in groups
+    ]
+
+
+def test_the_footer_says_what_pyarrow_says_of_a_sound_file(shared_small: Path) -> None:
+    files = sorted((shared_small / "hostile" / "synthetic" / "parquet").iterdir())
+    compared = 0
+    for path in files:
+        with path.open("rb") as file:
+            try:
+                expected = _columns_of(pq.ParquetFile(path).metadata)
+            except (pa.ArrowException, OSError):
+                continue
+            if "duplicate" not in path.name:
+                assert read_footer(file) == expected
+                compared += 1
+    assert compared > 10
+
+
+def test_a_wide_table_of_many_kinds_has_a_footer_that_is_read(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "text": ["a", "b"] * 50,
+            "flag": [True, None] * 50,
+            "number": [1.5] * 100,
+            "nested": [{"inner": [{"x": 1}], "other": b"\0"}] * 100,
+            **{f"column {k}": [k] * 100 for k in range(40)},
+        }
+    )
+    path = write(tmp_path, table, row_group_size=30, version="1.0", use_dictionary=False)
+    with path.open("rb") as file:
+        assert read_footer(file) == _columns_of(pq.ParquetFile(path).metadata)
+
+
+def _damaged(path: Path, place: int, value: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] = value
+    path.write_bytes(data)
+
+
+def test_no_byte_of_a_footer_ends_the_process(tmp_path: Path) -> None:
+    # pyarrow raises C++ exceptions over sizes that do not fit their levels, and Python cannot
+    # catch them; a path that is no UTF-8 is another error that it makes.
+    path = write(tmp_path, {"text": ["one", None, "three"], "id": [1, 2, 3]})
+    sound = path.read_bytes()
+    start = len(sound) - 8 - int.from_bytes(sound[-8:-4], "little")
+    for place in range(start, len(sound)):
+        for value in {sound[place] ^ 1, 0}:
+            path.write_bytes(sound)
+            _damaged(path, place, value)
+            with suppress(RequestError):
+                corpus = read_source(path, format="parquet")
+                assert corpus.read == len(corpus.documents) + len(corpus.rejected)
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        b"",
+        b"\x15",
+        b"\x49\xfc\xff\xff\xff\x0f" + b"\0" * 9,  # a list longer than the file
+        b"\x1c" * 5000,  # one structure in another
+        b"\x15" + b"\xff" * 40,  # a number without an end
+        b"\x1e\0",  # a type that there is not
+    ],
+)
+def test_a_footer_that_is_none_is_refused(footer: bytes) -> None:
+    file = io.BytesIO(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(DamagedFooter):
+        read_footer(file)

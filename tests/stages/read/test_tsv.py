@@ -174,3 +174,20 @@ def test_formats_without_fields_have_no_targets(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(RequestError, match=r"format text, which has no field 'fr'"):
         read(tmp_path / "a.txt", target_field="fr")
+
+
+def test_a_first_record_longer_than_what_is_looked_at_shows_not_all_columns(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text(f"{'long ' * 20_000}\tshort\nb\tc\n")
+    found, _ = read(path, format="tsv", text_field="1", target_field="2")
+    assert [(record[2][:5], record[3]) for record in found] == [("long ", "short"), ("b", "c")]
+
+
+@pytest.mark.parametrize("number", ["0", "²", "9" * 5000])
+def test_what_is_no_number_of_a_column_is_refused(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("a\tb\n")
+    with pytest.raises(RequestError, match="has no column"):
+        read(path, format="tsv", text_field=number)

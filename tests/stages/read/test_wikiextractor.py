@@ -87,3 +87,13 @@ def test_real_extracts_are_read_whole(shared_small: Path, folder: str, articles:
     assert len(corpus.documents) == corpus.read == articles
     assert len(set(corpus.ids)) == articles
     assert corpus.count("bytes_outside_documents") == 0
+
+
+def test_every_line_of_a_tag_begins_an_article_wherever_the_file_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text('<doc id="1">\nA\n<doc id="2">B.\n</doc>\n<doc id="3"\nC\n</doc>\n')
+    whole = read_source(path, format="wikiextractor")
+    assert (whole.texts, whole.reasons) == (["B.", 'id="3"\nC'], ["unclosed_document"])
+    for unit_bytes in range(1, 60):
+        parts = read_source(path, format="wikiextractor", unit_bytes=unit_bytes)
+        assert (parts.documents, parts.reasons) == (whole.documents, whole.reasons)
