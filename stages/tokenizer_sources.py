@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from premask._errors import RequestError
+from premask.stages.hub_files import fetch_files
 from premask.stages.tokenizer_sentencepiece import sentencepiece_content, template
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
@@ -55,7 +56,8 @@ def find_tokenizer(path: str) -> TokenizerSource:
     if found.is_file():
         return _read_file(found)
     if _HUB_NAME.fullmatch(path) and found.suffix not in (".json", ".txt", ".model", ".gz"):
-        return _from_hub(path)
+        # Most old models have no configuration; the spellings of their tokens will do.
+        return _read_file(fetch_files(path, "tokenizer.json", _CONFIG))
     raise RequestError(
         f"there is no tokenizer at {path!r}; give a tokenizer.json, vocab.txt, vocab.json with "
         "merges.txt, a SentencePiece .model, a directory of these, or a hub name",
@@ -101,26 +103,6 @@ def _read_file(file: Path) -> TokenizerSource:
             location=location,
         )
     return TokenizerSource(content=content, original=original, config=config, location=location)
-
-
-def _from_hub(name: str) -> TokenizerSource:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
-
-    try:
-        file = Path(hf_hub_download(name, "tokenizer.json"))
-    except (OSError, EntryNotFoundError, HfHubHTTPError, HFValidationError) as error:
-        raise RequestError(
-            f"{name!r} is no file here, and the Hugging Face hub does not give its "
-            f"tokenizer.json ({type(error).__name__}); check the name and the network, or give "
-            "a local path",
-            location="tokenizer",
-        ) from error
-    try:
-        hf_hub_download(name, _CONFIG)
-    except (OSError, EntryNotFoundError, HfHubHTTPError):
-        return _read_file(file)  # most old models have no configuration; spellings will do
-    return _read_file(file)
 
 
 def _read_bytes(file: Path) -> bytes:

@@ -78,9 +78,13 @@ def _columns(path: str, source: Source) -> _Columns:
     indices = {name: number for number, name in reversed([*enumerate(allowed)])}
     if not has_header:
         indices = {name: int(name) - 1 for name in allowed}
-    text, target, own_id = (None if f is None else indices[f] for f in fields)
-    assert text is not None
-    return _Columns(text=text, target=target, document_id=own_id, has_header=has_header)
+    target, own_id = (None if field is None else indices[field] for field in fields[1:])
+    return _Columns(
+        text=indices[source.text_field],
+        target=target,
+        document_id=own_id,
+        has_header=has_header,
+    )
 
 
 def _read(unit: Slice, source: Source, ledger: Ledger) -> Iterator[pa.RecordBatch]:

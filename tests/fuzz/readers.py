@@ -76,8 +76,8 @@ def read_both_ways(path: Path, data: bytes, **options: Any) -> Corpus:
         parts = read_source(path, unit_bytes=option(data, 1, UNIT_BYTES), **options)
     if path.suffix == ".bz2":  # positions count from the unit's own stream, and so may ids
         assert parts.texts == whole.texts
-    else:
-        assert parts.documents == whole.documents
+        return whole
+    assert parts.documents == whole.documents
     with limits(option(data, 0, BLOCK_BYTES), SHORT):
         short = read_source(path, unit_bytes=option(data, 1, UNIT_BYTES), **options)
     ids = Counter(whole.ids)
@@ -192,7 +192,7 @@ def _packed(data: bytes, fixed: Path, scratch: Path) -> None:
     if damage in ("none", "garbage", "zeros") and content:
         assert corpus.texts == list(filter(None, [_decoded(content)]))
         assert corpus.count("trailing_garbage_bytes") == 9 * (damage == "garbage")
-    elif damage == "flip" and content and recognise_compression(packed[:16]) == kind:
+    elif damage == "flip" and content and recognise_compression(bytes(packed[:16])) == kind:
         assert corpus.reasons or corpus.texts == [_decoded(content)] or _unseen(corpus)
 
 
