@@ -103,7 +103,49 @@ def numpy_by_hand(ids: np.ndarray, special: np.ndarray, rng: np.random.Generator
     return np.stack([masked, labels])
 
 
-def hugging_face() -> DataCollatorForLanguageModeling:
+def t5_by_hand(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Span corruption as the known NumPy collators for T5 do it: a mask per row, then arrays.
+
+    The algorithm and the calls of Hugging Face's example collator (and nanoT5's), which is in
+    no package; `benchmarks` has it in words of its own.
+    """
+    hidden = np.stack([_t5_mask(ids.shape[1]) for _ in range(len(ids))])
+    sides = []
+    for noise in (hidden, ~hidden):
+        opens = noise & ~np.concatenate([np.zeros((len(ids), 1), bool), noise[:, :-1]], 1)
+        sentinel = np.where(opens, SIZE - np.cumsum(opens, 1), 0)
+        full = np.where(sentinel != 0, sentinel, np.where(noise, -1, ids))
+        side = full[full >= 0].reshape(len(ids), -1)
+        sides.append(np.concatenate([side, np.full((len(ids), 1), 1, np.int64)], 1))
+    return sides[0], sides[1]
+
+
+def _t5_mask(length: int) -> np.ndarray:
+    """Which tokens are noise: 15 % of them, in spans of 3 on average."""
+    noise = round(length * 0.15)
+    spans = max(1, round(noise / 3))
+    parts = []
+    for items in (noise, length - noise):
+        begins = np.arange(items - 1) < spans - 1
+        np.random.shuffle(begins)  # what those collators call
+        segment = np.cumsum(np.pad(begins, [[1, 0]]))
+        parts.append(np.unique(segment, return_counts=True)[1])
+    lengths = np.stack([parts[1], parts[0]], 1).reshape(-1)
+    starts = np.zeros(length, np.int64)
+    starts[np.cumsum(lengths)[:-1]] = 1
+    return np.asarray(np.cumsum(starts) % 2 == 1)
+
+
+def offsets(bits: np.ndarray) -> np.ndarray:
+    """Character offsets ``[B, L, 2]``: the tokens of a word touch, words are a space apart."""
+    begins = ((bits & 2) != 0) | (bits == 1)
+    starts = np.arange(bits.shape[1]) * 3 + np.cumsum(begins, 1)
+    found = np.stack([starts, starts + 3], -1)
+    found[bits == 1] = 0
+    return np.asarray(found)
+
+
+def hugging_face(*, whole_words: bool = False) -> DataCollatorForLanguageModeling:
     words = {f"w{i}": i for i in range(SIZE)}
     names = {"[PAD]": 0, "[UNK]": 100, "[CLS]": CLS, "[SEP]": SEP, "[MASK]": MASK}
     for name, number in names.items():
@@ -118,7 +160,7 @@ def hugging_face() -> DataCollatorForLanguageModeling:
         sep_token="[SEP]",
         mask_token="[MASK]",
     )
-    return DataCollatorForLanguageModeling(tokenizer)
+    return DataCollatorForLanguageModeling(tokenizer, whole_word_mask=whole_words)
 
 
 def ways(rows: premask.Rows, policies: tuple[str, ...]) -> Mapping[str, Way]:
@@ -129,9 +171,14 @@ def ways(rows: premask.Rows, policies: tuple[str, ...]) -> Mapping[str, Way]:
     tensor, flags = torch.from_numpy(ids), torch.from_numpy(special)
     features = [{"input_ids": row, "attention_mask": [1] * len(row)} for row in ids.tolist()]
     outputs = np.empty((3, *ids.shape), np.int64)
+    words, places = hugging_face(whole_words=True), offsets(rows.lists[BOUNDARIES])
     found: dict[str, Way] = {
         "Hugging Face, mask step": lambda: collator.torch_mask_tokens(tensor.clone(), flags),
         "Hugging Face, collator": lambda: collator(features),
+        "Hugging Face, whole words": lambda: words.torch_mask_tokens(
+            tensor.clone(), flags, places
+        ),
+        "T5 collator in NumPy": lambda: t5_by_hand(ids),
         "NumPy by hand, mask step": lambda: numpy_by_hand(ids, special, rng),
         "copy to three outputs": lambda: np.copyto(outputs, rows.lists[INPUT_IDS]),
     }

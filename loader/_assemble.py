@@ -25,8 +25,9 @@ from premask._format import (
     TRACKS,
 )
 from premask._packing import packed
-from premask.kernels.choice import Kernel, bind_policy, is_on_host, kernel_of
+from premask.kernels.choice import Kernel, bind_policy, kernel_of
 from premask.kernels.masker import KernelMasker
+from premask.kernels.triton_masker import TritonMasker
 from premask.manifest import Manifest
 from premask.masking._backend import Array
 from premask.masking._operation import Binding
@@ -90,15 +91,15 @@ class Assembler:
         self._output_type = np.dtype(np.int64 if self._backend == "torch" else np.int32)
         if policy is None:
             return None
-        on_host = is_on_host(self._backend, self._device)
-        masker = bind_policy(policy, self._binding, kernel, on_host=on_host)
+        where = {"backend": self._backend, "device": self._device}
+        masker = bind_policy(policy, self._binding, kernel, **where)
         if isinstance(masker, KernelMasker):
             masker.warm_up(self._output_type)
         return masker
 
     @property
     def kernel(self) -> str:
-        """What masks: ``numba`` or ``reference``."""
+        """What masks: ``numba``, ``triton`` or ``reference``."""
         return kernel_of(self._masker)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -131,8 +132,10 @@ class Assembler:
     def _masked(
         self, masker: Masker, rows: Rows, epochs: int | np.ndarray, step: int | None
     ) -> dict[str, Array]:
+        width = rows.width(length=self._length, multiple=self._multiple)
+        if isinstance(masker, TritonMasker):
+            return masker.batch(rows, epochs, width, self._output_type, self._device)
         if isinstance(masker, KernelMasker) and masker.takes_all_epochs:
-            width = rows.width(length=self._length, multiple=self._multiple)
             made = masker.batch(rows, epochs, width, self._output_type)
             return {name: to_device(x, self._backend, self._device) for name, x in made.items()}
         padded = rows.pad(

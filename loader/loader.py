@@ -72,7 +72,7 @@ class Loader:
         prefetch: batches made ahead in a thread; default 2 on CUDA, else 0.
         audit: adds `row_ids` and `epochs` to every batch.
         kernel: ``auto`` masks with a compiled kernel where there is one, ``reference`` never,
-            ``numba`` always; the batches are the same bits. See `premask.kernels`.
+            ``numba`` (CPU) and ``triton`` (CUDA) always; to the same bits: `premask.kernels`.
 
     Raises:
         RequestError, PolicyError: an argument is wrong, or the rows lack what it asks for.

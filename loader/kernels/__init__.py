@@ -2,8 +2,9 @@
 
 The array-API implementation in `premask.masking` is the specification. A kernel does the same
 for one row after the other, without arrays in between, 5 to 20 times as fast. Which one is used
-is chosen when a policy is bound: ``auto`` (a kernel where there is one), ``reference``, or
-``numba``. Numba is an optional extra, and is imported only once a kernel is chosen.
+is chosen when a policy is bound: ``auto`` (a kernel where there is one), ``reference``,
+``numba`` (on the CPU) or ``triton`` (on CUDA devices). Numba is an optional extra, Triton comes
+with torch for CUDA; either is imported only once it masks.
 """
 
 from premask.kernels.choice import KERNELS as KERNELS

@@ -14,6 +14,7 @@ from premask._format import Boundary
 from premask.masking._backend import INT32_MAX
 from premask.masking._operation import Binding
 from premask.masking.budget import compile_budget, threshold
+from premask.masking.objectives.denoising import make_denoiser
 from premask.masking.race import exponential_table
 from premask.masking.select import FALLBACKS, OVERFLOWS
 from premask.masking.substitute import COHERENCES, alias_table, ordinary_ids
@@ -95,6 +96,55 @@ class Spans(NamedTuple):
     end_id: int
     closes: bool
     pad_id: int
+
+
+class Noise(NamedTuple):
+    """`premask.masking.objectives.denoising` as numbers; `sentences` empty: none moves.
+
+    Ordinary ids are `range_sizes` ids from each of `range_firsts`, `num_ordinary` in all.
+    """
+
+    bits: int
+    slot_bits: int
+    sentences: np.ndarray
+    budgets: np.ndarray
+    draws_lengths: bool
+    thresholds: np.ndarray
+    whole_words: bool
+    replace_length: int
+    insertions: np.ndarray
+    rotate: int
+    mask_random: int
+    num_ordinary: int
+    range_firsts: np.ndarray
+    range_sizes: np.ndarray
+    mask_id: int
+    pad_id: int
+
+
+def noise(parameters: Mapping[str, Any], binding: Binding) -> Noise:
+    """The noise of ``denoising``."""
+    found = make_denoiser(parameters, binding)
+    most = len(found.insertions) + int(found.insertions[-1])
+    thresholds = found.spans.thresholds
+    return Noise(
+        bits=found.bits,
+        slot_bits=max(found.bits, most.bit_length()),
+        sentences=NOTHING if found.sentences is None else found.sentences,
+        budgets=found.spans.budgets,
+        draws_lengths=thresholds is not None,
+        thresholds=np.array(thresholds or (), np.int32),
+        whole_words=found.whole_words,
+        replace_length=found.replace_length,
+        insertions=found.insertions,
+        rotate=found.rotate,
+        mask_random=found.mask_random if found.ranges else -1,
+        num_ordinary=max(1, sum(high - low for low, high in found.ranges)),
+        range_firsts=np.array([low for low, _ in found.ranges], np.int32),
+        range_sizes=np.array([high - low for low, high in found.ranges], np.int32),
+        mask_id=found.mask_id,
+        pad_id=found.pad,
+    )
 
 
 def budgets(parameters: Mapping[str, Any], binding: Binding) -> Budgets:

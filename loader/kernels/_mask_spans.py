@@ -10,18 +10,19 @@ from collections.abc import Callable
 
 import numpy as np
 from premask._format import Boundary
-from premask.kernels._choose import budget_of, find_units, mark_text
-from premask.kernels._compile import SOURCES, Integer, compiled, kernel
+from premask.kernels._choose import budget_of
+from premask.kernels._compile import NEVER, SOURCES, Integer, compiled, kernel
 from premask.kernels._laws import Anchors, Budgets, Choice, Corruption
-from premask.kernels._race import BUCKETS, smallest_keys
-from premask.kernels._random import fill_words, row_key, word_of
-from premask.kernels._rows import Batch, Flat
+from premask.kernels._race import fill, smallest_keys
+from premask.kernels._random import draw_words, row_key, word_of
+from premask.kernels._rows import Batch, Flat, Scratch
 from premask.kernels._substitute import share_decisions, write_row
-from premask.masking.threefry import LENGTHS, SELECT
+from premask.kernels._units import find_units
+from premask.masking.threefry import LENGTHS
 
 _SPECIAL = np.uint8(Boundary.SPECIAL)
 
-Kernel = Callable[[Flat, int, Budgets, Choice, Anchors, Corruption, Batch], None]
+Kernel = Callable[[Flat, int, Budgets, Choice, Anchors, Corruption, Scratch, Batch], None]
 
 
 @compiled
@@ -82,14 +83,14 @@ def _cut_span(
     begin, until = firsts[unit], firsts[unit]
     room = left
     while room > 0:
-        room -= 1 - np.int64(chosen[until])
+        room -= np.int64(chosen[until] != 0)
         until += 1
     if law.whole_words and not (left == budget and lasts[unit] >= until):
         while last >= unit and lasts[last] >= until:
             last -= 1
         until = lasts[last] + 1 if last >= unit else begin
     for place in range(begin, until):
-        chosen[place] = 1
+        chosen[place] = np.int32(0)
 
 
 @compiled
@@ -119,18 +120,18 @@ def _cover(
             guess *= 2
         place = order[turn] & ((1 << law.bits) - 1)
         turn += 1
-        if chosen[place]:
+        if chosen[place] == 0:
             continue
         unit = unit_of[place]
         last = _last_word(anchors, high, low, unit, num_units, bounds, firsts)
         size: Integer = np.int64(0)
         for inside in range(firsts[unit], lasts[last] + 1):
-            size += 1 - np.int64(chosen[inside])
+            size += np.int64(chosen[inside] != 0)
         if size > left:
             _cut_span(anchors, budget, left, unit, last, firsts, lasts, chosen)
             return
         for inside in range(firsts[unit], lasts[last] + 1):
-            chosen[inside] = 1
+            chosen[inside] = np.int32(0)
         left -= size
 
 
@@ -143,38 +144,36 @@ def _make(sources: str) -> Kernel:
         law: Choice,
         anchors: Anchors,
         corrupt: Corruption,
+        scratch: Scratch,
         batch: Batch,
     ) -> None:
         _ = sources
-        width = batch.input_ids.shape[1]
-        eight = (width + 15) & ~7
-        numbers, flags = np.empty((8, width + 8), np.int32), np.empty((4, eight), np.uint8)
-        first, second, keys, order = numbers[0], numbers[1], numbers[2], numbers[3]
+        numbers, flags, counts = scratch.numbers, scratch.flags, scratch.numbers[9]
+        first, second, keys, places = numbers[0], numbers[1], numbers[2], numbers[3]
         unit_of, decisions, firsts, lasts = numbers[4], numbers[5], numbers[6], numbers[7]
-        text, chosen, opens, marks = flags[0], flags[1], flags[2], flags[3]
-        spares = marks, flags.view(np.uint64)[3], order
-        counts = np.empty(BUCKETS, np.int32)
+        chosen, text, opens, marks = numbers[8], flags[0], flags[1], flags[2]
+        eights, closes = flags.view(np.uint64)[2], flags[3]
         for row in range(len(rows.lengths)):
             start, count = rows.starts[row], rows.lengths[row]
             tokens = rows.input_ids[start : start + count]
             bounds = rows.boundaries[start : start + count]
             high, low = row_key(rows.seeds[row], word, rows.epochs[row])
-            fill_words(high, low, SELECT, count, first, second)
-            num_text = mark_text(bounds, text)
-            units = find_units(law, bounds, text, opens, firsts, lasts)
-            for place in range(count):
-                chosen[place] = 0
+            num_text = draw_words(high, low, bounds, -1, False, first, second, text)
+            edges = opens, closes, firsts, lasts
+            units = find_units(law, bounds, text, num_text, *edges)
+            fill(chosen, count, NEVER)
             found = _list_anchors(law, units, first, firsts, lasts, unit_of, keys)
             counted = count if limits.count_special else num_text
             budget = min(budget_of(limits, high, low, counted), num_text)
-            table = bounds, firsts, lasts, unit_of, keys, counts, order, chosen
+            table = bounds, firsts, lasts, unit_of, keys, counts, places, chosen
             _cover(law, anchors, high, low, budget, found, units, *table)
             deciding = second
             if corrupt.coherence > 0:
-                share_decisions(corrupt, count, chosen, opens, second, decisions)
+                share_decisions(corrupt, count, chosen, 0, opens, second, decisions)
                 deciding = decisions
+            drawn = chosen, np.int32(0), second, deciding
             outputs = batch.input_ids[row], batch.attention_mask[row], batch.labels[row]
-            write_row(corrupt, high, low, tokens, chosen, second, deciding, *spares, *outputs)
+            write_row(corrupt, high, low, tokens, *drawn, marks, eights, places, *outputs)
 
     return mask_spans
 

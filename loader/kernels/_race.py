@@ -1,29 +1,114 @@
 """Exact selections by unique int32 keys, without sorting what is not selected.
 
-A histogram over the top bits of the keys tells in which bucket the last selected key lies; only
-that bucket, or what lies below it, is looked at again. Same sets as a full sort. Keys of equal
-weights fill the buckets evenly, those of a weighted race to about a twentieth in one bucket;
-so an insertion sort is enough for what is left.
+Keys are 31 bits. Those of equal weights are uniform, so the level below which a wanted number
+of them lies is found by interpolation: three to five counts of the keys, each a loop that
+becomes vector instructions. Any level with the wanted number of keys up to it gives the same
+set as a full sort. Cost: 0.1 to 0.5 ns per key, the more the shorter the row.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from premask.kernels._compile import Integer, compiled
+from premask.masking._backend import INT32_MAX
 
 BUCKETS = 512
+# Interpolated guesses before halving: keys of unequal weights may lie unevenly.
+_GUESSES = 8
 _KEY_BITS = 31
 _FEW = 256
 
 
 @compiled
-def _shift_for(count: Integer) -> Integer:
-    """Short rows get few buckets: emptying 512 would cost more than it saves."""
-    return _KEY_BITS - 7 if count <= _FEW else _KEY_BITS - 9
+def places_of(flags: np.ndarray, count: Integer, places: np.ndarray) -> Integer:
+    """The places (below `count`) of flags that are 1, in order; their number."""
+    found: Integer = 0
+    for place in range(count):
+        # Unsigned: of a signed index it would be asked at every access whether it is negative.
+        places[np.uint64(found)] = np.int32(place)
+        found += np.int64(flags[place])
+    return found
 
 
 @compiled
-def _sort(keys: np.ndarray, count: Integer) -> None:
+def few_places_of(
+    flags: np.ndarray, eights: np.ndarray, count: Integer, places: np.ndarray
+) -> Integer:
+    """As `places_of`, where few flags are 1: eight that are 0 cost one look.
+
+    `eights` is `flags` seen as 64-bit numbers.
+    """
+    found, whole = np.int64(0), (count + 7) >> 3
+    for spare in range((whole << 3) - count):
+        flags[np.uint64(count + spare)] = 0
+    for eight in range(whole):
+        if eights[eight] != 0:
+            for place in range(eight << 3, (eight + 1) << 3):
+                places[np.uint64(found)] = np.int32(place)
+                found += np.int64(flags[np.uint64(place)])
+    return found
+
+
+@compiled
+def fill(keys: np.ndarray, count: Integer, value: Integer) -> None:
+    """Sets the first `count` keys."""
+    for place in range(count):
+        keys[place] = value
+
+
+@compiled
+def count_up_to(keys: np.ndarray, count: Integer, level: Integer) -> Integer:
+    """How many of the first `count` keys are at most `level`."""
+    found = np.int32(0)
+    for place in range(count):
+        found = np.int32(found + np.int32(keys[place] <= level))
+    return found
+
+
+@compiled
+def cost_up_to(keys: np.ndarray, costs: np.ndarray, count: Integer, level: Integer) -> Integer:
+    """What those of the first `count` keys that are at most `level` cost together."""
+    found = np.int32(0)
+    for place in range(count):
+        found = np.int32(found + (costs[place] if keys[place] <= level else np.int32(0)))
+    return found
+
+
+@compiled
+def between(
+    low: Integer, high: Integer, below: Integer, above: Integer, aim: Integer
+) -> Integer:
+    """The level in ``low+1 .. high-1`` at which about `aim` is reached (counted in halves)."""
+    level = low + ((high - low) * (aim - 2 * below)) // (2 * (above - below) + 2)
+    level = level if level > low else low + 1
+    return level if level < high else high - 1
+
+
+@compiled
+def level_of(keys: np.ndarray, count: Integer, running: Integer, wanted: Integer) -> Integer:
+    """A level that exactly `wanted` of the first `count` keys do not exceed.
+
+    `running` keys are below `NEVER`, and ``0 < wanted < running``.
+    """
+    low, high = np.int64(-1), np.int64(INT32_MAX)
+    below, above, turn = np.int64(0), np.int64(running), 0
+    while True:
+        level = (low + high) >> 1
+        if turn < _GUESSES:
+            level = between(low, high, below, above, 2 * wanted + 1)
+        turn += 1
+        found = np.int64(count_up_to(keys, count, np.int32(level)))
+        if found == wanted:
+            return np.int32(level)
+        if found < wanted:
+            low, below = level, found
+        else:
+            high, above = level, found
+
+
+@compiled
+def sort_few(keys: np.ndarray, count: Integer) -> None:
+    """Sorts the first `count` keys by insertion."""
     for right in range(1, count):
         key, left = keys[right], right - 1
         while left >= 0 and keys[left] > key:
@@ -33,69 +118,19 @@ def _sort(keys: np.ndarray, count: Integer) -> None:
 
 
 @compiled
-def _count_buckets(
-    keys: np.ndarray, count: Integer, shift: Integer, counts: np.ndarray
-) -> None:
-    for bucket in range(1 << (_KEY_BITS - shift)):
-        counts[bucket] = 0
-    for place in range(count):
-        counts[keys[place] >> shift] += 1
-
-
-@compiled
-def marked_places(
-    marks: np.ndarray, eights: np.ndarray, count: Integer, places: np.ndarray
-) -> Integer:
-    """The places of the few that are marked, in order; their number.
-
-    `eights` is `marks` seen as 64-bit numbers, so that eight unmarked places cost one look.
-    """
-    found: Integer = 0
-    whole = (count + 7) >> 3
-    for place in range(count, whole << 3):
-        marks[place] = 0
-    for eight in range(whole):
-        if eights[eight] != 0:
-            for place in range(eight << 3, (eight + 1) << 3):
-                places[found] = place
-                found += np.int64(marks[place])
-    return found
-
-
-@compiled
-def key_of_rank(
-    keys: np.ndarray,
-    count: Integer,
-    rank: Integer,
-    counts: np.ndarray,
-    marks: np.ndarray,
-    eights: np.ndarray,
-    spare: np.ndarray,
-) -> Integer:
-    """The key of `rank` (from 0, below `count`) among the first `count` of `keys`."""
-    shift = _shift_for(count)
-    _count_buckets(keys, count, shift, counts)
-    below, bucket = 0, 0
-    while below + counts[bucket] <= rank:
-        below += counts[bucket]
-        bucket += 1
-    wanted, shift_ = np.int32(bucket), np.int32(shift)
-    for place in range(count):
-        marks[place] = np.uint8(np.int32(keys[place] >> shift_) == wanted)
-    found = marked_places(marks, eights, count, spare)
-    for index in range(found):
-        spare[index] = keys[spare[index]]
-    _sort(spare, found)
-    return spare[rank - below]
-
-
-@compiled
 def smallest_keys(
     keys: np.ndarray, count: Integer, wanted: Integer, counts: np.ndarray, spare: np.ndarray
 ) -> Integer:
-    """More than `wanted` (or all) of the smallest keys, in order, in `spare`; their number."""
-    shift, bucket, below = _shift_for(count), 0, 0
-    _count_buckets(keys, count, shift, counts)
+    """More than `wanted` (or all) of the smallest keys, in order, in `spare`; their number.
+
+    A histogram over the top bits puts every key near its place; an insertion sort does the
+    rest. Short rows get few buckets: emptying 512 would cost more than it saves.
+    """
+    shift, bucket, below = _KEY_BITS - 7 if count <= _FEW else _KEY_BITS - 9, 0, 0
+    for home in range(1 << (_KEY_BITS - shift)):
+        counts[home] = 0
+    for place in range(count):
+        counts[keys[place] >> shift] += 1
     while below <= wanted and below < count:
         size = counts[bucket]
         counts[bucket] = below  # from here on: where the bucket's next key goes
@@ -107,5 +142,5 @@ def smallest_keys(
         if home < bucket:
             spare[counts[home]] = key
             counts[home] += 1
-    _sort(spare, below)
+    sort_few(spare, below)
     return below

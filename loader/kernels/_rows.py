@@ -34,3 +34,24 @@ class Batch(NamedTuple):
     input_ids: np.ndarray
     attention_mask: np.ndarray
     labels: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """Room for one row at a time: kernels allocate nothing.
+
+    Attributes:
+        numbers: int32 ``[14, N]``, wider than the longest row and than a histogram.
+        flags: uint8 ``[5, N]``, N a multiple of 64.
+    """
+
+    numbers: np.ndarray
+    flags: np.ndarray
+
+
+_LEAST, _SPARE = 512, 64
+
+
+def scratch_for(width: int) -> Scratch:
+    """Room for rows of up to `width` tokens."""
+    room = max(width, _LEAST) // _SPARE * _SPARE + 2 * _SPARE
+    return Scratch(np.empty((14, room), np.int32), np.empty((5, room), np.uint8))

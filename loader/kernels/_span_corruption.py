@@ -12,14 +12,14 @@ import numpy as np
 from premask._format import IGNORE_LABEL, Boundary
 from premask.kernels._compile import SOURCES, Integer, compiled, kernel
 from premask.kernels._laws import Spans
-from premask.kernels._race import BUCKETS, key_of_rank
+from premask.kernels._race import level_of
 from premask.kernels._random import fill_words, row_key, word_of
-from premask.kernels._rows import Batch, Flat
+from premask.kernels._rows import Batch, Flat, Scratch
 from premask.masking.threefry import ROW, SELECT
 
 _SPECIAL, _DOCUMENT = int(Boundary.SPECIAL), int(Boundary.DOCUMENT_START)
 
-Kernel = Callable[[Flat, int, Spans, Batch], None]
+Kernel = Callable[[Flat, int, Spans, Scratch, Batch], None]
 
 
 @compiled
@@ -29,10 +29,6 @@ def _choose_openings(
     wanted: Integer,
     bits: Integer,
     keys: np.ndarray,
-    counts: np.ndarray,
-    marks: np.ndarray,
-    eights: np.ndarray,
-    spare: np.ndarray,
     opens: np.ndarray,
 ) -> None:
     """Flags `wanted` of the items ``1 .. items-1``, all sets equally likely."""
@@ -47,7 +43,7 @@ def _choose_openings(
         return
     last = np.int32(2**31 - 1)
     if wanted < items - 1:
-        last = key_of_rank(keys, items - 1, wanted - 1, counts, marks, eights, spare)
+        last = level_of(keys, items - 1, items - 1, wanted)
     for item in range(1, items):
         opens[item] = keys[item - 1] <= last
 
@@ -136,13 +132,11 @@ def _write_pair(
 
 def _make(sources: str) -> Kernel:
     @kernel
-    def corrupt_spans(rows: Flat, word: int, law: Spans, batch: Batch) -> None:
+    def corrupt_spans(
+        rows: Flat, word: int, law: Spans, scratch: Scratch, batch: Batch
+    ) -> None:
         _ = sources
-        width = max(1, rows.lengths.max()) if len(rows.lengths) > 0 else 1
-        numbers = np.empty((4, width + 16), np.int32)
-        flags = np.empty((4, (width + 23) & ~7), np.uint8)
-        marks, marked_eights = flags[3], flags.view(np.uint64)[3]
-        counts = np.empty(BUCKETS, np.int32)
+        numbers, flags = scratch.numbers, scratch.flags
         for row in range(len(rows.lengths)):
             start, count = rows.starts[row], rows.lengths[row]
             tokens = rows.input_ids[start : start + count]
@@ -154,10 +148,9 @@ def _make(sources: str) -> Kernel:
             fill_words(high, low, SELECT, num_text, numbers[0], numbers[1])
             cell = min(num_text, len(law.noise) - 1)
             noise, spans = np.int64(law.noise[cell]), np.int64(law.spans[cell])
-            scratch = numbers[2], counts, marks, marked_eights, numbers[3]
             kept = num_text - noise
-            _choose_openings(numbers[0], noise, spans - 1, law.bits, *scratch, flags[0])
-            _choose_openings(numbers[1], kept, spans - 1, law.bits, *scratch, flags[1])
+            _choose_openings(numbers[0], noise, spans - 1, law.bits, numbers[2], flags[0])
+            _choose_openings(numbers[1], kept, spans - 1, law.bits, numbers[2], flags[1])
             _interleave(noise, kept, flags[0], flags[1], flags[2])
             offset = np.int64(0)
             if law.roll[cell]:

@@ -1,7 +1,7 @@
 """Corruption C1 inside a kernel: `premask.masking.substitute`, one row at a time.
 
-The loop that writes a row has no branch, so it becomes vector instructions; the few positions
-that get a random token are visited in a second loop.
+The loops that write a row have no branch, so they become vector instructions; the few positions
+that get a random token are visited in another loop.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from premask._format import IGNORE_LABEL
 from premask.kernels._compile import Integer, compiled
 from premask.kernels._laws import Corruption
-from premask.kernels._race import marked_places
+from premask.kernels._race import few_places_of
 from premask.kernels._random import word_of
 from premask.masking.threefry import REPLACE
 
@@ -22,19 +22,21 @@ _IGNORE = np.int32(IGNORE_LABEL)
 def share_decisions(
     law: Corruption,
     count: Integer,
-    chosen: np.ndarray,
+    keys: np.ndarray,
+    level: Integer,
     opens: np.ndarray,
     words: np.ndarray,
     decisions: np.ndarray,
 ) -> None:
     """The deciding number of each position: that of its unit or of its run."""
-    start, before = 0, np.uint8(0)
+    start, before = 0, False
     for place in range(count):
-        begins = opens[place] if law.coherence == _UNIT else np.uint8(chosen[place] > before)
+        taken = keys[place] <= level
+        begins = opens[place] != 0 if law.coherence == _UNIT else taken and not before
         if begins:
             start = place
         decisions[place] = words[start]
-        before = chosen[place]
+        before = taken
 
 
 @compiled
@@ -58,7 +60,8 @@ def write_row(
     high: Integer,
     low: Integer,
     tokens: np.ndarray,
-    chosen: np.ndarray,
+    keys: np.ndarray,
+    level: Integer,
     words: np.ndarray,
     decisions: np.ndarray,
     marks: np.ndarray,
@@ -75,18 +78,18 @@ def write_row(
     if law.mask_id < 0:
         mask_until = np.int32(-1)
     for place in range(count):
-        token, decision = np.int32(tokens[place]), decisions[place]
-        taken = chosen[place] != 0
+        token, taken = np.int32(tokens[place]), keys[place] <= level
         labels[place] = token if taken else _IGNORE
-        ids[place] = mask_id if taken & (decision <= mask_until) else token
+        ids[place] = mask_id if taken & (decisions[place] <= mask_until) else token
     for place in range(count):
-        decision = decisions[place]
+        decision, taken = decisions[place], keys[place] <= level
         redrawn = (decision > mask_until) & (decision <= random_until)
-        marks[place] = chosen[place] & np.uint8(redrawn)
+        marks[place] = np.uint8(taken & redrawn)
         attention[place] = 1
     if random_until > mask_until and len(law.replacements) > 0:
-        for index in range(marked_places(marks, eights, count, places)):
+        for index in range(few_places_of(marks, eights, count, places)):
             place = places[index]
             ids[place] = _replacement(law, high, low, place, words[place])
-    for place in range(count, len(ids)):
-        ids[place], attention[place], labels[place] = law.pad_id, 0, _IGNORE
+    for spare in range(len(ids) - count):
+        beyond = np.uint64(count + spare)  # unsigned: see `places_of`
+        ids[beyond], attention[beyond], labels[beyond] = law.pad_id, 0, _IGNORE

@@ -1,4 +1,7 @@
-"""Which kernel masks: chosen when a policy is bound. Imports Numba only if it is chosen."""
+"""Which kernel masks: chosen when a policy is bound.
+
+Imports Numba and Triton only where they mask.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,21 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from premask._errors import RequestError
+from premask.kernels import triton_masker
 from premask.kernels.masker import KernelMasker
 from premask.kernels.programs import COVERED, compile_program
+from premask.kernels.triton_masker import TritonMasker, is_interpreted
 from premask.masking._operation import Binding
 from premask.masking.masker import Masker
 from premask.masking.policy import Policy
 
-Kernel = Literal["auto", "reference", "numba"]
-KERNELS: tuple[Kernel, ...] = ("auto", "reference", "numba")
+Kernel = Literal["auto", "reference", "numba", "triton"]
+KERNELS: tuple[Kernel, ...] = ("auto", "reference", "numba", "triton")
 
 
 def available_kernels() -> tuple[str, ...]:
-    """The kernels that this installation can run. Looks for packages and imports none."""
-    return ("reference", "numba") if find_spec("numba") is not None else ("reference",)
+    """The kernels that are installed. Looks for packages and imports none."""
+    return ("reference", *(name for name in ("numba", "triton") if find_spec(name)))
 
 
 def check_kernel(kernel: str) -> None:
@@ -27,10 +32,13 @@ def check_kernel(kernel: str) -> None:
         raise RequestError(
             f"unknown kernel {kernel!r}; choose one of {', '.join(KERNELS)}", location="kernel"
         )
-    if kernel == "numba" and "numba" not in available_kernels():
+    if kernel != "auto" and kernel not in available_kernels():
+        remedy = "pip install 'premask[kernels]'"
+        if kernel == "triton":
+            remedy = "pip install triton, which torch for CUDA brings with it"
         raise RequestError(
-            "kernel 'numba' needs the package numba: pip install 'premask[kernels]', or choose "
-            "kernel 'auto' or 'reference'",
+            f"kernel {kernel!r} needs the package {kernel}: {remedy}, or choose kernel 'auto' "
+            "or 'reference'",
             location="kernel",
         )
 
@@ -41,43 +49,75 @@ def covers(policy: Policy, binding: Binding) -> bool:
 
 
 def bind_policy(
-    policy: Policy, binding: Binding, kernel: Kernel = "auto", *, on_host: bool = True
+    policy: Policy,
+    binding: Binding,
+    kernel: Kernel = "auto",
+    *,
+    backend: str = "numpy",
+    device: Any = None,
 ) -> Masker:
     """`policy`, bound, on the kernel that was chosen.
 
     Args:
         kernel: ``auto`` takes a kernel where there is one and the reference elsewhere.
-        on_host: whether rows are in this machine's main memory, in NumPy or torch arrays;
-            elsewhere only the reference runs.
+        backend, device: whose arrays are made, and where: ``numba`` masks in this machine's
+            main memory, for NumPy and torch; ``triton`` on CUDA devices, for torch.
 
     Raises:
-        RequestError: the kernel is unknown or not installed, or does not cover the policy.
+        RequestError: the kernel is unknown or not installed, or cannot mask there, or does not
+            cover the policy.
         PolicyError: as `Policy.bind`.
     """
     check_kernel(kernel)
-    if kernel == "numba" and not on_host:
+    _check_place(kernel, backend, device)
+    reference = Masker(policy, binding)  # what it refuses is refused first, in its own words
+    found = None
+    if kernel in ("auto", "numba") and is_on_host(backend, device):
+        found = _on_numba(policy, binding)
+    elif kernel == "triton" or (kernel == "auto" and is_on_cuda(backend, device)):
+        found = _on_triton(policy, binding)
+    if found is None and kernel in ("numba", "triton"):
+        raise RequestError(
+            f"kernel {kernel!r} does not cover policy {policy.name!r} (operation "
+            f"{policy.operation}) with these parameters; choose kernel 'auto' or 'reference'",
+            location="kernel",
+        )
+    return found or reference
+
+
+def _check_place(kernel: str, backend: str, device: Any) -> None:
+    if kernel == "numba" and not is_on_host(backend, device):
         raise RequestError(
             "kernel 'numba' masks on the CPU, for the backends numpy and torch; choose kernel "
             "'auto' or 'reference', or another device",
             location="kernel",
         )
-    if kernel == "reference" or not on_host or "numba" not in available_kernels():
-        return Masker(policy, binding)
-    reference = Masker(policy, binding)  # what it refuses is refused first, in its own words
-    program = compile_program(policy, binding) if policy.operation in COVERED else None
-    if program is not None:
-        return KernelMasker(policy, binding, program)
-    if kernel == "numba":
+    interpreted = backend == "torch" and is_interpreted()
+    if kernel == "triton" and not (is_on_cuda(backend, device) or interpreted):
         raise RequestError(
-            f"kernel 'numba' does not cover policy {policy.name!r} (operation "
-            f"{policy.operation}) with these parameters; choose kernel 'auto' or 'reference'",
+            f"kernel 'triton' masks on CUDA devices, for the backend torch, got {backend} on "
+            f"{device or 'the CPU'}; choose kernel 'auto' or 'reference', or device='cuda'",
             location="kernel",
         )
-    return reference
+
+
+def _on_numba(policy: Policy, binding: Binding) -> Masker | None:
+    if "numba" not in available_kernels():
+        return None
+    program = compile_program(policy, binding) if policy.operation in COVERED else None
+    return None if program is None else KernelMasker(policy, binding, program)
+
+
+def _on_triton(policy: Policy, binding: Binding) -> Masker | None:
+    if "triton" not in available_kernels() or not triton_masker.covers(policy, binding):
+        return None
+    return TritonMasker(policy, binding)
 
 
 def kernel_of(masker: Masker | None) -> str:
-    """The kernel that `masker` runs on: ``numba`` or ``reference``."""
+    """The kernel that `masker` runs on: ``numba``, ``triton`` or ``reference``."""
+    if isinstance(masker, TritonMasker):
+        return "triton"
     return "numba" if isinstance(masker, KernelMasker) else "reference"
 
 
@@ -86,3 +126,8 @@ def is_on_host(backend: str, device: Any) -> bool:
     if backend == "torch":
         return device is None or str(device).startswith("cpu")
     return backend == "numpy"
+
+
+def is_on_cuda(backend: str, device: Any) -> bool:
+    """Whether arrays of `backend` on `device` are torch tensors on a CUDA device."""
+    return backend == "torch" and str(device).startswith("cuda")

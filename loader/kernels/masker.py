@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from premask._errors import PolicyError
 from premask._format import BOUNDARIES, INPUT_IDS, TRACKS
 from premask.kernels._rows import Flat
 from premask.kernels.programs import Program
@@ -31,6 +30,7 @@ class KernelMasker(Masker):
     def __init__(self, policy: Policy, binding: Binding, program: Program) -> None:
         super().__init__(policy, binding)
         self._program = program
+        self._tracks = tuple(name for name in policy.needs if name in TRACKS)
 
     def __call__(
         self, rows: PaddedRows, epoch: int | Array = 0, *, step: int | None = None
@@ -76,16 +76,8 @@ class KernelMasker(Masker):
         self._program.run(flat, 1, dtype)
 
     def _check_rows(self, rows: Rows, lengths: np.ndarray) -> None:
-        self._refuse_lacking(
-            [name for name in self.policy.needs if name in TRACKS and name not in rows.lists]
-        )
-        longest = int(lengths.max(initial=0))
-        if longest > self.binding.max_length:
-            raise PolicyError(
-                f"a row has {longest} tokens, but the policy was bound to rows of at most "
-                f"{self.binding.max_length}; bind it with a larger one",
-                location=f"row {int(lengths.argmax())}",
-            )
+        self._refuse_lacking([name for name in self._tracks if name not in rows.lists])
+        self._refuse_long(lengths)
 
     def _flat(self, rows: PaddedRows, epoch: int | Array) -> Flat:
         columns = [np.asarray(rows.input_ids).view(np.uint32), np.asarray(rows.boundaries)]
@@ -98,6 +90,7 @@ class KernelMasker(Masker):
 
 
 _INT32 = np.dtype(np.int32)
+_NO_CODES = np.empty(0, np.uint8)
 
 
 def _flat(
@@ -109,12 +102,14 @@ def _flat(
         ids = ids.astype(np.uint16)
     num_rows, stride = ids.shape
     flags = [np.ascontiguousarray(array[:, :stride], np.uint8).reshape(-1) for array in codes]
+    of_rows = np.empty(num_rows, np.int32)
+    of_rows[:] = epochs
     return Flat(
         input_ids=np.ascontiguousarray(ids).reshape(-1),
         boundaries=flags[0],
-        codes=flags[1] if len(flags) > 1 else np.empty(0, np.uint8),
+        codes=flags[1] if len(flags) > 1 else _NO_CODES,
         starts=np.arange(num_rows, dtype=np.int64) * stride,
-        lengths=lengths.astype(np.int64),
+        lengths=lengths.astype(np.int64, copy=False),
         seeds=np.ascontiguousarray(seeds, np.uint64),
-        epochs=np.broadcast_to(np.asarray(epochs), num_rows).astype(np.int32),
+        epochs=of_rows,
     )

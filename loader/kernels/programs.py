@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from premask._format import Boundary
 from premask.kernels import _laws
-from premask.kernels._rows import Batch, Flat
+from premask.kernels._rows import Batch, Flat, scratch_for
 from premask.masking._operation import Binding
 from premask.masking.mask_units import MASK_UNITS
 from premask.masking.objectives._composition import SpanNoise
@@ -54,7 +54,7 @@ def _mask_units(parameters: Mapping[str, Any], binding: Binding, word: int) -> P
 
         mask = kernels.mask_tokens if by_token else kernels.mask_units
         batch = _empty(rows, width, dtype)
-        mask(rows, word, limits, law, corrupt, batch)
+        mask(rows, word, limits, law, corrupt, scratch_for(width), batch)
         return batch._asdict()
 
     return Program(track=_laws.track_of_weights(parameters, binding), run=run)
@@ -81,7 +81,7 @@ def _mask_spans(parameters: Mapping[str, Any], binding: Binding, word: int) -> P
         from premask.kernels._mask_spans import mask_spans
 
         batch = _empty(rows, width, dtype)
-        mask_spans(rows, word, limits, law, anchors, corrupt, batch)
+        mask_spans(rows, word, limits, law, anchors, corrupt, scratch_for(width), batch)
         return batch._asdict()
 
     return Program(track=None, run=run)
@@ -137,15 +137,34 @@ def _span_corruption(
         num_rows = len(rows.lengths)
         shapes = source.width(width), source.width(width), pair.target.width(width)
         batch = Batch(*(np.empty((num_rows, shape), dtype) for shape in shapes))
-        corrupt_spans(rows, word, law, batch)
+        corrupt_spans(rows, word, law, scratch_for(width), batch)
+        return batch._asdict()
+
+    return Program(track=None, run=run)
+
+
+def _denoising(parameters: Mapping[str, Any], binding: Binding, word: int) -> Program | None:
+    if parameters["decoder_input_ids"]:
+        return None
+    law = _laws.noise(parameters, binding)
+
+    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
+        from premask.kernels._denoising import denoise
+
+        wide = width + int(law.insertions[min(width, len(law.insertions) - 1)])
+        shapes = ((len(rows.lengths), size) for size in (wide, wide, width))
+        batch = Batch(*(np.empty(shape, dtype) for shape in shapes))
+        denoise(rows, word, law, scratch_for(wide), batch)
         return batch._asdict()
 
     return Program(track=None, run=run)
 
 
 def _empty(rows: Flat, width: int, dtype: np.dtype) -> Batch:
-    shape = (len(rows.lengths), width)
-    return Batch(np.empty(shape, dtype), np.empty(shape, dtype), np.empty(shape, dtype))
+    # One block: the allocator keeps it for the next batch, where three would go back to the
+    # system and come again page by page, at ten times the cost of the mask.
+    block = np.empty((3, len(rows.lengths), width), dtype)
+    return Batch(block[0], block[1], block[2])
 
 
 COVERED: Mapping[str, Callable[[Mapping[str, Any], Binding, int], Program | None]] = {
@@ -153,4 +172,5 @@ COVERED: Mapping[str, Callable[[Mapping[str, Any], Binding, int], Program | None
     "mask_spans": _mask_spans,
     "clm": _clm,
     "span_corruption": _span_corruption,
+    "denoising": _denoising,
 }

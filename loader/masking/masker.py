@@ -216,6 +216,15 @@ class Masker:
                 location=f"row {int(rows.lengths.argmax())}",
             )
 
+    def _refuse_long(self, lengths: np.ndarray) -> None:
+        longest = int(lengths.max(initial=0))
+        if longest > self.binding.max_length:
+            raise PolicyError(
+                f"a row has {longest} tokens, but the policy was bound to rows of at most "
+                f"{self.binding.max_length}; bind it with a larger one",
+                location=f"row {int(lengths.argmax())}",
+            )
+
     def _refuse_lacking(self, lacking: list[str]) -> None:
         if not lacking:
             return

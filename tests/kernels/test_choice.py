@@ -28,8 +28,8 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> premask.ShardSet:
 
 
 def test_an_unknown_kernel_is_refused_with_the_choices() -> None:
-    wrong: Any = "triton"
-    with pytest.raises(premask.RequestError, match="auto, reference, numba"):
+    wrong: Any = "cuda"
+    with pytest.raises(premask.RequestError, match="auto, reference, numba, triton"):
         premask.policy("random").bind(BINDING, kernel=wrong)
 
 
@@ -113,7 +113,7 @@ def test_importing_kernels_imports_no_numba() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert run.stdout == "False\n"
-    assert kernels.available_kernels() == ("reference", "numba")
+    assert kernels.available_kernels()[:2] == ("reference", "numba")
 
 
 _TIMED = """

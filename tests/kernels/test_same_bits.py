@@ -99,6 +99,28 @@ def test_span_corruption_gives_the_bits_of_the_reference(
     assert_same(expected, found)
 
 
+NOISES: tuple[dict[str, Any], ...] = (
+    {},
+    {"permute": 0.5, "mask_length": "word", "mask_random": 1.0},
+    {"permute": 0.0, "mask_length": "subword", "replace_length": -1},
+    {"replace_length": 0, "insert": 0.3, "rotate": 0.5},
+    {"poisson_mean": 0.4, "mask": 0.9, "insert": 1.0, "rotate": 1.0, "mask_random": 0.0},
+)
+
+
+@pytest.mark.parametrize("changes", NOISES, ids=str)
+@settings(max_examples=30, deadline=None)
+@given(rows=ragged(), epoch=st.integers(0, 99), spare=st.integers(0, 3))
+def test_denoising_gives_the_bits_of_the_reference(
+    changes: dict[str, Any], rows: Rows, epoch: int, spare: int
+) -> None:
+    policy = premask.policy("denoising", **changes)
+    width = min(LONGEST, max(1, rows.width()) + spare)
+    expected = policy.bind(BINDING)(rows.pad(length=width), epoch)
+    found = on_kernel(policy, BINDING).batch(rows, epoch, width, np.dtype(np.int32))
+    assert_same(expected, found)
+
+
 @pytest.mark.parametrize("name", ["random", "whole_word"])
 def test_padded_rows_of_numpy_and_torch_give_the_bits_of_the_reference(name: str) -> None:
     rows, policy = batch_of(40), premask.policy(name)

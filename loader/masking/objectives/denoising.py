@@ -161,7 +161,7 @@ def compile_denoising(parameters: Mapping[str, Any], binding: Binding) -> Apply:
     Raises:
         PolicyError: the tokenizer has no mask token, or no ordinary ids to draw from.
     """
-    denoiser, finish = _denoiser(parameters, binding), compile_decoder(parameters, binding)
+    denoiser, finish = make_denoiser(parameters, binding), compile_decoder(parameters, binding)
 
     def apply(rows: PaddedRows, key: Array) -> dict[str, Array]:
         where = layout(rows)
@@ -176,7 +176,8 @@ def compile_denoising(parameters: Mapping[str, Any], binding: Binding) -> Apply:
     return apply
 
 
-def _denoiser(parameters: Mapping[str, Any], binding: Binding) -> Denoiser:
+def make_denoiser(parameters: Mapping[str, Any], binding: Binding) -> Denoiser:
+    """The corruption that `parameters` describe; see `compile_denoising`."""
     longest, share = binding.max_length, float(parameters["permute"])
     kind, random = parameters["mask_length"], float(parameters["mask_random"])
     poisson = poisson_thresholds(float(parameters["poisson_mean"]))
