@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import premask
@@ -96,8 +97,8 @@ def main() -> None:
     for kernel in dict.fromkeys(["reference", *names]):
         make = Assembler(policy, rows.binding, backend="torch", device=device, kernel=kernel)
         batch = make(rows, 0)
-        whole = seconds(lambda batch=batch: step(batch), device, 10 if device == "cuda" else 0)
-        mask = seconds(lambda make=make: make(rows, 0), device, 50)
+        whole = seconds(partial(step, batch), device, 10 if device == "cuda" else 0)
+        mask = seconds(partial(make, rows, 0), device, 50)
         bandwidth = num_rows * length * BYTES_PER_TOKEN / mask / rate
         print(
             f"{kernel:10} mask {1e3 * mask:8.3f} ms   step {1e3 * whole:8.2f} ms   "
