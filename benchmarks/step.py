@@ -1,6 +1,6 @@
 """Masking's share of a training step of BERT-base on a GPU, and of the memory's bandwidth.
 
-    python benchmarks/step.py [--policy whole_word] [--rows 64] [--length 512]
+    python -m benchmarks.step [--policy whole_word] [--rows 64] [--length 512]
 
 Needs a CUDA device. Without one it runs a tiny model on the CPU, which shows that the script
 works and nothing else: it says so, and its figures mean nothing.
@@ -21,10 +21,11 @@ from typing import Any
 
 import premask
 import torch
-from masking import SIZE, make_rows
 from premask._assemble import Assembler
 from premask.kernels import available_kernels
 from transformers import BertConfig, BertForMaskedLM
+
+from benchmarks.masking import SIZE, make_rows
 
 TINY = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 # Compact ids and boundaries in, three int64 outputs out.
