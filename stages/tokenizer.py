@@ -28,6 +28,7 @@ from premask.stages.tokenizer_words import (
 )
 from tokenizers import Tokenizer
 
+_STEPS = {"normalizer", "pre_tokenizer", "post_processor", "decoder"}
 # Words, and characters that no vocabulary has.
 _PROBE = "a \ue000 \U0010fffd \u0378 1.\n"
 
@@ -76,7 +77,7 @@ def build_tokenizer(source: TokenizerSource) -> LoadedTokenizer:
     """A loaded tokenizer from the content of a tokenizer.json."""
     tokenizer = _parse(source.content, source.location)
     content = source.content
-    if "type" not in content["model"] or source.original is None:
+    if "type" not in content["model"] or not _STEPS <= content.keys() or not source.original:
         content = json.loads(tokenizer.to_str())  # old files leave out defaults
     data = source.original or (tokenizer.to_str(pretty=True) + "\n").encode()
     check_encodes(tokenizer, source.location)
@@ -132,7 +133,7 @@ def _word_starts(
     if model["type"] == "WordLevel":
         return lookup_rule(tokens, size=vocabulary.size, continuation="")
     if model["type"] == "WordPiece":
-        prefix = model["continuing_subword_prefix"]
+        prefix = model.get("continuing_subword_prefix")
         # A text word that begins with the prefix itself would look like a continuation.
         if prefix and not any(w.startswith(prefix) for w in _words(tokenizer, f"a {prefix}b")):
             return lookup_rule(tokens, size=vocabulary.size, continuation=prefix)

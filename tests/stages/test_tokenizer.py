@@ -424,3 +424,13 @@ def test_a_tokenizer_file_that_is_no_json_is_refused(tmp_path: Path, content: st
     path.write_text(content, errors="surrogateescape")
     with pytest.raises(RequestError, match=r"not JSON|not UTF-8"):
         load_tokenizer(str(path))
+
+
+@pytest.mark.parametrize("key", ["normalizer", "pre_tokenizer", "post_processor", "decoder"])
+def test_a_file_that_leaves_out_a_step_has_none(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "tokenizer.json"
+    ids = {c: i for i, c in enumerate("abc")}
+    content = json.loads(Tokenizer(models.BPE(ids, [])).to_str())
+    del content[key]
+    path.write_text(json.dumps(content))
+    assert encode(load_tokenizer(str(path)), "cab") == [2, 0, 1]
