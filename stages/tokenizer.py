@@ -77,7 +77,7 @@ def build_tokenizer(source: TokenizerSource) -> LoadedTokenizer:
     """A loaded tokenizer from the content of a tokenizer.json."""
     tokenizer = _parse(source.content, source.location)
     content = source.content
-    if "type" not in content["model"] or not _STEPS <= content.keys() or not source.original:
+    if "type" not in content["model"] or not content.keys() >= _STEPS or not source.original:
         content = json.loads(tokenizer.to_str())  # old files leave out defaults
     data = source.original or (tokenizer.to_str(pretty=True) + "\n").encode()
     check_encodes(tokenizer, source.location)
