@@ -75,7 +75,11 @@ class _Store:
 
 
 class PieceCache:
-    """The pieces of one tokenizer, kept by a worker across its units: a `BlockEncoder`."""
+    """The pieces of one tokenizer, kept by a worker across its units: a `BlockEncoder`.
+
+    Attributes:
+        plain_share: where more of a block is new, the tokenizer itself is as fast.
+    """
 
     def __init__(
         self,
@@ -95,7 +99,7 @@ class PieceCache:
         self._words = WordPieces(content) if is_plain else None
         self._max_pieces = max_pieces
         self._max_bytes = max_bytes
-        self._share = plain_share
+        self.plain_share = plain_share
         self._store = _Store(with_offsets=False)
 
     def __len__(self) -> int:
@@ -145,7 +149,7 @@ class PieceCache:
         found = np.fromiter((long.get(p, -1) for p in distinct), np.int64, len(distinct))
         new_N = np.flatnonzero(found < 0)
         size = sum(len(distinct[i]) for i in new_N.tolist())
-        if size > self._share * len(text):
+        if size > self.plain_share * len(text):
             return None
         if self._is_full(len(new_N), size):
             self._store = _Store(with_offsets=self._store.with_offsets)
