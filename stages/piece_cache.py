@@ -145,10 +145,12 @@ class PieceCache:
         pieces = _as_pieces(text, cuts).take(pa.array(unknown_M)).dictionary_encode()
         index_M = pieces.indices.to_numpy()
         distinct = pieces.dictionary.to_pylist()
-        long = self._store.long
-        found = np.fromiter((long.get(p, -1) for p in distinct), np.int64, len(distinct))
+        sizes = np.asarray(pc.binary_length(pieces.dictionary))
+        long, found = self._store.long, np.full(len(distinct), -1)
+        for i in np.flatnonzero(sizes > LONGEST).tolist():
+            found[i] = long.get(distinct[i], -1)
         new_N = np.flatnonzero(found < 0)
-        size = sum(len(distinct[i]) for i in new_N.tolist())
+        size = int(sizes[new_N].sum())
         if size > self.plain_share * len(text):
             return None
         if self._is_full(len(new_N), size):
@@ -180,8 +182,9 @@ class PieceCache:
         if self._words is not None:
             column = pa.array(new_N, pa.binary())
             lead_N, plain_N = _words_in(column, self._words.longest)
-            ends_N = np.cumsum([len(piece) for piece in new_N])
-            starts_N = ends_N - [len(piece) for piece in new_N] + lead_N
+            sizes_N = np.asarray(pc.binary_length(column), np.int64)
+            ends_N = np.cumsum(sizes_N)
+            starts_N = ends_N - sizes_N + lead_N
             ids, spans_2, counts = self._words.encode(
                 b"".join([*new_N, PADDING]), starts_N[plain_N], ends_N[plain_N]
             )

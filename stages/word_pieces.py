@@ -3,8 +3,9 @@
 The longest-match-first law of WordPiece (Devlin et al., 2018), as `tokenizers` follows it: the
 longest piece of the vocabulary that begins the word, then the longest that goes on, and so
 forth; the unknown token for the whole word where none does. For a word of ASCII letters and
-digits that is all that BERT's normaliser and pre-tokenizer leave to do. One look-up for all
-words per length and token: a third of a microsecond per word, where the tokenizer takes five.
+digits that is all that BERT's normaliser and pre-tokenizer leave to do. A call of the table for
+every first token, then for every second, and so on: half a microsecond per word, where the
+tokenizer takes five.
 """
 
 from __future__ import annotations
@@ -89,13 +90,15 @@ class WordPieces:
         self, table: PieceTable, padded: bytes, starts: Int64, stops: Int64
     ) -> tuple[Int64, Int64]:
         """The number of the longest piece at each place, or a negative one, and its end."""
-        found = np.full(len(starts), -1)
-        ends = stops.copy()
-        for length in range(self.longest, 0, -1):
-            open_ = np.flatnonzero((found < 0) & (stops - starts >= length))
-            low, high = keys(padded, starts[open_], np.full(len(open_), length))
-            found[open_] = table.find(low, high)
-            ends[open_] = starts[open_] + length
+        counts = np.minimum(stops - starts, self.longest)
+        word = np.repeat(np.arange(len(starts)), counts)
+        length = np.arange(1, len(word) + 1) - np.repeat(np.cumsum(counts) - counts, counts)
+        number = table.find(*keys(padded, starts[word], length))
+        hits = np.flatnonzero(number >= 0)
+        found, ends = np.full(len(starts), -1), stops.copy()
+        # Of several for a word the last and longest stays.
+        found[word[hits]] = number[hits]
+        ends[word[hits]] = starts[word[hits]] + length[hits]
         return found, ends
 
 
