@@ -5,7 +5,9 @@ Imports typer and nothing heavier; a command imports what it needs when it runs.
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -46,4 +48,7 @@ for command in (build, freeze, audit, show, verify, info, policies, train_tokeni
 
 def main() -> None:
     """Runs the command line and exits with its status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the terminal cannot show
     app()

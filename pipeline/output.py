@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import pyarrow as pa
-from premask._errors import FormatError
+from premask._errors import FormatError, RequestError
 
 JOURNAL = "journal"
 TEMPORARY = f"{JOURNAL}/tmp"
@@ -42,6 +42,13 @@ class Output:
 
     @classmethod
     def at(cls, path: str) -> Output:
+        """The directory at a local path or URL.
+
+        Raises:
+            RequestError: its name is no text: Arrow and JSON take no other bytes.
+        """
+        if ascii(path) != path and path.encode(errors="ignore").decode() != path:
+            raise RequestError("the path is no valid UTF-8; give another", location=path)
         return cls(root=absolute(path).rstrip("/") or "/")
 
     @property
@@ -149,7 +156,10 @@ class Output:
     def _filesystem(self) -> Any:
         import fsspec
 
-        return fsspec.core.url_to_fs(self.root)[0]
+        try:
+            return fsspec.core.url_to_fs(self.root)[0]
+        except (ValueError, ImportError) as error:
+            raise RequestError(f"cannot open the URL: {error}", location=self.root) from error
 
     def _inner(self, name: str) -> str:
         """`name` as the filesystem itself calls it, without the protocol."""

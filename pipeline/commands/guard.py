@@ -40,6 +40,11 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             if _wants_traceback() or (error.name or "").startswith("premask"):
                 raise
             leave(f"{error.name} is not installed; pip install 'premask[pipeline]'", 1)
+        except UnicodeEncodeError as error:
+            if _wants_traceback():
+                raise
+            # Names of files are bytes to the system; Arrow and JSON take text alone.
+            leave(f"{str(error.object)[:200]!a} is no valid UTF-8; give it another name", 2)
         except OSError as error:
             if _wants_traceback():
                 raise

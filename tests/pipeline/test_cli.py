@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -195,3 +196,19 @@ def test_a_decoy_in_the_working_directory_changes_nothing(
     monkeypatch.chdir(decoy)
     assert premask("build", str(job_file), "--quiet")[0] == 0
     assert "manifest.json" in files_of(tmp_path / "out")
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_a_url_that_nothing_opens_is_refused(command: str) -> None:
+    status, _, err = premask(command, "gopher://a/b")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "Protocol not known" in err
+
+
+def test_an_output_whose_name_is_no_text_is_refused(job_file: Path, tmp_path: Path) -> None:
+    named = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    status, _, err = premask("verify", str(shutil.copytree(tmp_path, named)))
+    assert status == 2
+    status, _, err = premask("build", str(job_file), "--set", f"output={named}")
+    assert status == 2
+    assert "Traceback" not in err

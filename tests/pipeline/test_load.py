@@ -148,6 +148,8 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         "output: !!int c",
         "output: !!int ''",
         "output: !!bool c",
+        'output: "a\\0b"',
+        'output: "\\ud800"',
         "[a]: b",
         "? {a: b}\n: c",
         "output: !!python/object/apply:os.system [ls]",
