@@ -52,6 +52,7 @@ class Masker:
     def __init__(self, policy_: Policy, binding: Binding) -> None:
         self.policy = policy_
         self.binding = binding
+        self._word = policy_.word  # a hash: made once, and out of what torch.compile traces
         self.members: tuple[Masker, ...] = ()
         self.feedback: Feedback | None = None
         if policy_.operation in COMPOSITES:
@@ -150,7 +151,7 @@ class Masker:
         self.members = tuple(
             Masker(policy(member), self.binding) for member in composite.members(parameters)
         )
-        self._choose = composite.choose(parameters, self.policy.word)
+        self._choose = composite.choose(parameters, self._word)
         outputs = {member.policy.outputs for member in self.members}
         if len(outputs) > 1:
             raise PolicyError(
@@ -169,7 +170,7 @@ class Masker:
             tables = {**self.binding.tables, TABLE: table}
             binding = dataclasses.replace(self.binding, tables=tables)
             self._compiled[version] = self._compile(binding)
-        key = mask_key(rows.keys, self.policy.word, epoch)
+        key = mask_key(rows.keys, self._word, epoch)
         return in_chunks(self._compiled[version], rows, key)
 
     def _apply_by_epoch(

@@ -121,7 +121,7 @@ def test_loaders_deliver_the_same_batches(tmp_path: Path) -> None:
 
 
 def test_a_policy_without_a_kernel_is_refused() -> None:
-    for name in ("frequency", "span", "span_corruption"):
+    for name in ("frequency", "span", "denoising"):
         with pytest.raises(premask.RequestError, match="'triton' does not cover policy"):
             on_triton(premask.policy(name))
 
