@@ -92,7 +92,8 @@ def _start(workers: int | None, address: str | None, gpus: float, helpers: int) 
     except (OSError, ValueError, RuntimeError) as error:
         raise RequestError(
             f"no Ray cluster answers at {address!r}: {first_line(error)}; start one with "
-            "`ray start --head`, or leave the address out to use this machine",
+            "`ray start --head`, give its token if it asks for one (RAY_AUTH_TOKEN), or leave "
+            "the address out to use this machine",
             location="ray_address",
         ) from error
 
