@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from premask._shard_file import OpenShard
 # Rows of one length that are copied out together: few enough to stay in the cache of a core
 # until a batch of them is used, enough to make a call's fixed costs small.
 _HELD_ROWS = 256
+_LONGEST_TRIANGLE = 1024  # 1 MB
 
 
 class Place(NamedTuple):
@@ -93,27 +95,26 @@ class UnequalLists:
 
     Attributes:
         lengths: int64 ``[N]``, the numbers of elements.
+        limits: int64 ``[N]``, the first elements that may not be read.
+        is_safe: whether the longest of the rows may be read from every start.
     """
 
     column: _Column
     starts: np.ndarray
     lengths: np.ndarray
     limits: np.ndarray
+    is_safe: bool
 
     def part(self, first: int, last: int) -> np.ndarray:
         """The rows ``first .. last-1``: ``[B, W]`` in their stored type, zeros after each."""
         cut = slice(first, last)
         starts, lengths, limits = self.starts[cut], self.lengths[cut], self.limits[cut]
         width = int(lengths.max(initial=0))
-        if (starts + width <= limits).all():
+        if self.is_safe or (starts + width <= limits).all():
             values = self.column.gather(starts, width)
         else:
             values = self._near_the_end(starts, lengths, limits)
-        if len(lengths) and int(lengths.min()) < width:
-            # Narrow numbers are compared, and multiplied, several times as fast as wide ones.
-            narrow = np.min_scalar_type(width)
-            kept = np.arange(width, dtype=narrow) < lengths.astype(narrow)[:, None]
-            np.multiply(values, kept, out=values)
+        np.multiply(values, _within(lengths, width), out=values)
         return values
 
     def _near_the_end(
@@ -129,6 +130,22 @@ class UnequalLists:
             start, length = starts[row], lengths[row]
             values[row, :length] = self.column.elements[start : start + length]
         return values
+
+
+def _within(lengths: np.ndarray, width: int) -> np.ndarray:
+    """Which of `width` positions lie in rows of `lengths` (int64 ``[B]``): bool ``[B, W]``."""
+    size = 1 << max(0, width - 1).bit_length()
+    if size <= _LONGEST_TRIANGLE:
+        found: np.ndarray = _triangle(size)[lengths][:, :width]
+        return found
+    narrow = np.min_scalar_type(width)  # compared several times as fast as int64
+    return np.arange(width, dtype=narrow) < lengths.astype(narrow)[:, None]
+
+
+@cache
+def _triangle(size: int) -> np.ndarray:
+    """Row n begins with n times True: bool ``[size + 1, size]``. Faster than to compare."""
+    return np.tri(size + 1, size, -1, bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +216,9 @@ class Table:
         at = column.offsets_K[batches] + places
         start = self._offsets[at].astype(np.int64)
         lengths = self._offsets[at + 1] - start
-        return UnequalLists(
-            column, column.values_K[batches] + start, lengths, column.limit_K[batches]
-        )
+        starts, limits = column.values_K[batches] + start, column.limit_K[batches]
+        is_safe = bool((starts + lengths.max(initial=0) <= limits).all())
+        return UnequalLists(column, starts, lengths, limits, is_safe)
 
     def numbers(self, name: str, place: Place) -> FoundNumbers:
         """The rows of a column with one number per row."""

@@ -130,6 +130,19 @@ def test_rows_of_one_length_come_in_any_parts(tmp_path: Path, last: int) -> None
         assert_equal_rows(read(first, end), rows, index[first:end])
 
 
+@pytest.mark.parametrize("lengths", [[3, 64, 10, 5], [40, 40, 41], [1500, 3, 900], [5]])
+def test_rows_of_other_lengths_are_zero_after_their_ends(
+    tmp_path: Path, lengths: list[int]
+) -> None:
+    rows = random_rows(lengths)
+    shards = premask.open_shards(write_set(tmp_path / "set", rows, max_length=2048))
+    for index in (range(len(lengths)), [len(lengths) - 1], []):
+        found = shards.rows(list(index))
+        assert_equal_rows(found, rows, index)
+        for place, number in enumerate(index):
+            assert not found.lists["boundaries"][place, lengths[number] :].any()
+
+
 def test_a_batch_may_be_written_to_without_a_trace_in_others(tmp_path: Path) -> None:
     rows = random_rows([32] * 100)
     shards = premask.open_shards(write_set(tmp_path / "set", rows))
