@@ -292,7 +292,11 @@ class Loader:
                     f"the state was saved with {name} {state[name]!r}; this loader has "
                     f"{value!r}; open the set, and give the seed, that the run began with"
                 )
-        rows = whole("rows_consumed", state["rows_consumed"], below=self.num_rows + 1)
+        rows = whole("rows_consumed", state["rows_consumed"])
+        if rows > self.num_rows:
+            raise RequestError(
+                f"rows_consumed {rows} lies outside the epoch of {self.num_rows} rows"
+            )
         epoch = whole("epoch", state["epoch"], below=EPOCHS)
         if adaptive and self.masker is not None:
             self.masker.load_state_dict(state["masker"])
