@@ -112,21 +112,15 @@ class Loader:
         self._spans = make_spans(
             self._source, batch_size, ranked, drop_last, max_tokens, pad_to
         )
-        options: dict[str, Any] = {
-            "pad_to": pad_to,
-            "layout": layout,
-            "audit": audit,
-            "kernel": kernel,
-        }
+        options: dict[str, Any] = {"pad_to": pad_to, "layout": layout, "kernel": kernel}
         self._assemble = Assembler(
-            made, self._source.binding, backend=backend, device=device, **options
+            made, self._source.binding, backend=backend, device=device, audit=audit, **options
         )
         self._by_step = needs_step(made, max_tokens)
         self._seed, self.backend = seed, backend
         self.on_cuda = backend == "torch" and str(device).startswith("cuda")
         self._cuda_device = device if self.on_cuda else None
-        ahead = (2 if self.on_cuda else 0) if prefetch is None else prefetch
-        self._prefetch = whole("prefetch", ahead)
+        self._prefetch = whole("prefetch", 2 * self.on_cuda if prefetch is None else prefetch)
         self._epoch = whole("epoch", epoch, below=EPOCHS)
         self._consumed, self._resume_at = 0, 0
         self._ends = deque[int]()  # where each batch on its way ends
