@@ -48,6 +48,15 @@ _SECTIONS = {
     "": ("The job", ""),
     "sources.0.": ("Sources", "A list; each entry is one input."),
     "clean.": ("Clean", ""),
+    "split.": (
+        "Split",
+        "Left out, the set gets all documents. `split: {heldout: 0.01, part: train}` keeps "
+        "99 % of them, and the same job with `part: heldout` and another output the rest. The "
+        "side of a document follows from its cleaned text (of a pair from the text without the "
+        "target): it stays the same when the corpus grows, is renamed or is cut into other "
+        "units, and equal documents stand on one side. Documents of the other part are counted "
+        "as `other_part` and not listed as rejected; what could not be read is listed in both.",
+    ),
     "annotate.": (
         "Annotate",
         "Left out, nothing is annotated and spaCy is never loaded; `annotate: {}` takes the "

@@ -58,7 +58,8 @@ def _spread(units: tuple[Unit, ...]) -> Iterator[Unit]:
 def _first_texts(job: Job, unit: Unit) -> Iterator[str]:
     """Clean text from the start of a unit; what cannot be read is left to the unit to tell."""
     left = _CHARACTERS
-    batches = compose(text_stages(job, unit, Ledger.of(unit)), Clock())
+    whole = job.model_copy(update={"split": None})  # a small part may begin far into the unit
+    batches = compose(text_stages(whole, unit, Ledger.of(unit)), Clock())
     with closing(batches):  # type: ignore[type-var]
         try:
             for text in _texts(batches):

@@ -106,6 +106,15 @@ class Clean(Model):
     )
 
 
+class Split(Model):
+    """One part of the corpus, told by a hash of each document's cleaned text."""
+
+    heldout: float = Field(gt=0, lt=1, description="share of the documents that is held out")
+    part: Literal["train", "heldout"] = Field(
+        description="the documents that this set gets; a second job makes the other part"
+    )
+
+
 class Annotate(Model):
     """spaCy annotation. Left out of the job: nothing is annotated and spaCy is never loaded."""
 
@@ -173,6 +182,9 @@ class Job(Model):
         description="input bytes per unit, hence per shard; small files share one",
     )
     clean: Clean = Field(default_factory=Clean)
+    split: Split | None = Field(
+        None, description="a part of the documents; left out, all of them"
+    )
     annotate: Annotate | None = None
     rows: Rows = Field(default_factory=Rows)
     collocations: Collocations | None = Field(
@@ -257,4 +269,6 @@ class Job(Model):
         if value["annotate"] is not None:
             for key in ANNOTATE_PLACEMENT:
                 del value["annotate"][key]
+        if value["split"] is None:
+            del value["split"]  # sets made before there was a split keep their fingerprint
         return value

@@ -92,13 +92,14 @@ class Ledger:
     Attributes:
         unit: the unit's label.
         slices: the labels of its slices, ``name:start``; empty where the unit is one alone.
-        documents_read: documents met by the reader, bad ones included.
+        documents_read: documents met by the reader, bad ones included, those that were passed
+            over not.
         rejected: one plain record per rejected document, as in ``rejected.jsonl``.
         places: document id, position and seed of a row: for every document kept the row in
             which it begins, and the others in which it does not stand first; in the order of
             the unit.
         counters: what was passed over on purpose or repaired, by name (``redirects``,
-            ``replaced_bytes``, ``snapped_spans``, ...).
+            ``other_part``, ``replaced_bytes``, ``snapped_spans``, ...).
         share_read: how much of the unit has been read, 0 to 1, for progress alone; stays 0
             where the reader cannot tell.
     """
@@ -150,6 +151,11 @@ class Ledger:
                 "detail": detail[:200],
             }
         )
+
+    def pass_over(self, name: str, number: int) -> None:
+        """Counts by name, no longer as read, documents that the job leaves out on purpose."""
+        self.documents_read -= number
+        self.counters[name] += number
 
     def sort(self) -> None:
         """Brings the rejects into the order of the documents, whoever was first to reject."""

@@ -161,7 +161,8 @@ def text_stages(
     job: Job, unit: Unit, ledger: Ledger, is_repeat: IsRepeat | None = None
 ) -> list[Stage]:
     """The stages of a unit up to clean text; `is_repeat` as in `clean_documents`."""
-    strip_batches, clean_batches = strip_wikitext(), clean_documents(job.clean, is_repeat)
+    strip_batches = strip_wikitext()
+    clean_batches = clean_documents(job.clean, is_repeat, job.split)
     source = job.sources[unit.source]
     columns = _document_columns(source)
 

@@ -1,7 +1,8 @@
 """Normalises the text of documents and drops those that are not worth keeping.
 
 In this order: control characters (carriage returns, vertical tabs, form feeds and U+0085 end
-a line and become line feeds; the others go, but for the tab), the Unicode normal form, the
+a line and become line feeds; the others go, but for the tab), the Unicode normal form, the part
+of the corpus (`premask.stages.split`; documents of the other part are seen no more), the
 length. Documents are rejected as `empty` (nothing but white space), `too_short` (fewer than
 `min_characters` characters, white space at the ends not counted, or fewer than `min_words`
 words), `stub` (one line, with nothing at its end that ends a sentence: a title without its
@@ -32,10 +33,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 from premask._errors import RequestError
-from premask.schemas.job import Clean
+from premask.schemas.job import Clean, Split
 from premask.schemas.records import TARGET
 from premask.schemas.unit import Ledger
 from premask.stages.clean_columns import framed_by_text, without_controls
+from premask.stages.split import own_part
 
 Stage = Callable[[Iterator[pa.RecordBatch], Ledger], Iterator[pa.RecordBatch]]
 # (hash of a document, its number among those that got so far) to whether it is a repeat.
@@ -46,12 +48,15 @@ _ENDS = tuple(".!?…:;。！？｡।॥؟۔")
 _CLOSERS = "\"'”’»›)]}」』）】"
 
 
-def clean_documents(options: Clean, is_repeat: IsRepeat | None = None) -> Stage:
+def clean_documents(
+    options: Clean, is_repeat: IsRepeat | None = None, split: Split | None = None
+) -> Stage:
     """A stage that cleans batches of the schema `DOCUMENTS` as the options say.
 
     Args:
         is_repeat: asked about every document with `drop_duplicates`; None finds repeats within
             the unit.
+        split: the part that is kept; None keeps everything.
 
     Raises:
         RequestError: the options ask for ftfy, which is not installed.
@@ -61,7 +66,10 @@ def clean_documents(options: Clean, is_repeat: IsRepeat | None = None) -> Stage:
     def run(batches: Iterator[pa.RecordBatch], ledger: Ledger) -> Iterator[pa.RecordBatch]:
         judge = _Judge(options=options, is_repeat=is_repeat or _seen_before())
         for batch in batches:
-            cleaned = _clean_batch(batch, options, form, judge, ledger)
+            cleaned = _normal_batch(batch, options, form)
+            if split is not None:
+                cleaned = own_part(cleaned, split, ledger)
+            cleaned = _judged(cleaned, judge, ledger)
             if cleaned.num_rows:
                 yield cleaned
 
@@ -113,14 +121,21 @@ def _seen_before() -> IsRepeat:
     return is_repeat
 
 
-def _clean_batch(
-    batch: pa.RecordBatch, options: Clean, form: Form, judge: _Judge, ledger: Ledger
-) -> pa.RecordBatch:
-    names = [name for name in ("text", TARGET) if name in batch.schema.names]
-    columns = [_normal_column(batch.column(name), options, form) for name in names]
-    for name, column in zip(names, columns, strict=True):
+def _normal_batch(batch: pa.RecordBatch, options: Clean, form: Form) -> pa.RecordBatch:
+    for name in _text_names(batch):
+        column = _normal_column(batch.column(name), options, form)
         index = batch.schema.get_field_index(name)
         batch = batch.set_column(index, batch.schema.field(index), column)
+    return batch
+
+
+def _text_names(batch: pa.RecordBatch) -> list[str]:
+    return [name for name in ("text", TARGET) if name in batch.schema.names]
+
+
+def _judged(batch: pa.RecordBatch, judge: _Judge, ledger: Ledger) -> pa.RecordBatch:
+    """The documents that stay; the ledger is told of the others."""
+    columns = [batch.column(name) for name in _text_names(batch)]
     keep_D = judge.keeps_surely(columns)
     if keep_D.all():
         return batch

@@ -102,11 +102,38 @@ def test_gpus_do_not_shape_an_annotated_job() -> None:
         {"rows": {"max_length": 64}},
         {"shards": {"compression": "zstd"}},
         {"clean": {"unicode": "NFC"}},
+        {"split": {"heldout": 0.1, "part": "train"}},
         {"sources": [{"path": "b.txt"}]},
     ],
 )
 def test_everything_else_shapes_it(values: dict[str, Any]) -> None:
     assert job(**values).shaping() != job().shaping()
+
+
+def test_both_parts_and_every_share_are_jobs_of_their_own() -> None:
+    splits = [
+        {"heldout": share, "part": part}
+        for share in (0.1, 0.2)
+        for part in ("train", "heldout")
+    ]
+    shapes = [str(job(split=split).shaping()) for split in splits]
+    assert len(set(shapes)) == 4
+
+
+def test_a_job_without_a_split_has_the_fingerprint_that_it_had_before_there_was_one() -> None:
+    assert "split" not in job().shaping()
+    assert job(split=None).shaping() == job().shaping()
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, float("nan"), "much"])
+def test_a_share_held_out_lies_between_0_and_1(share: Any) -> None:
+    assert place(split={"heldout": share, "part": "train"})[0] == "split.heldout"
+
+
+def test_a_split_names_its_part() -> None:
+    assert place(split={"heldout": 0.1})[0] == "split.part"
+    assert place(split={"heldout": 0.1, "part": "test"})[0] == "split.part"
+    assert place(split={"part": "train"})[0] == "split.heldout"
 
 
 RULES = {"pipeline": "premask/rules", "tracks": ["sentences"]}
