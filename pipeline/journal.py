@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from premask._errors import FormatError, RequestError
+from premask._format import SHARDS_DIRECTORY
 from premask.manifest import ShardEntry
 from premask.pipeline.fingerprint import describe_differences, fingerprint
 from premask.pipeline.output import JOURNAL, TEMPORARY, Output
@@ -151,7 +152,8 @@ def read_header(output: Output) -> Header | None:
 def begin(output: Output, header: Header) -> dict[int, UnitRecord]:
     """Opens the journal for `header` and says which units are complete.
 
-    Temporary files of an earlier, killed run are removed.
+    Temporary files of an earlier, killed run are removed; so is the journal of another job that
+    completed no unit, since nothing is lost with it.
 
     Raises:
         RequestError: another job was begun here.
@@ -161,14 +163,23 @@ def begin(output: Output, header: Header) -> dict[int, UnitRecord]:
     if found is None:
         output.write(PLAN, header.to_bytes())
         return {}
-    header.refuse_unless_equal(found, location=output.root)
     present = set(output.names(JOURNAL))
+    if found != header and not any(map(_is_record, present)):
+        output.remove(SHARDS_DIRECTORY)  # no shard without a record counts
+        output.remove(JOURNAL)
+        output.write(PLAN, header.to_bytes())
+        return {}
+    header.refuse_unless_equal(found, location=output.root)
     records = (
         read_record(output, index, header.fingerprint)
         for index in range(header.num_units)
         if f"{index:05d}.json" in present
     )
     return {record.index: record for record in records if record is not None}
+
+
+def _is_record(name: str) -> bool:
+    return name.endswith(".json") and name.removesuffix(".json").isdigit()
 
 
 def read_record(output: Output, index: int, expected: str) -> UnitRecord | None:

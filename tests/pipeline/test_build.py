@@ -128,6 +128,14 @@ def test_a_changed_job_is_refused_by_field(make_job: MakeJob) -> None:
     assert "--restart" in str(caught.value)
 
 
+def test_a_job_that_completed_nothing_may_be_changed(make_job: MakeJob) -> None:
+    refused = make_job(engine="ray", ray_address="127.0.0.1:1")
+    with pytest.raises(RequestError, match="no Ray cluster answers"):
+        run_build(refused)
+    built, _ = run_build(make_job(rows={"max_length": 64}))
+    assert built.manifest.max_length == 64
+
+
 @pytest.mark.parametrize("finished", [True, False])
 def test_a_changed_file_is_refused_by_name(
     make_job: MakeJob, tmp_path: Path, finished: bool
