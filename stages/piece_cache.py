@@ -15,6 +15,7 @@ depends on what is in the cache; it only gets faster. The cache is emptied when 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -36,6 +37,9 @@ MAX_BYTES = 1 << 26
 PLAIN_SHARE = 0.5
 _GROUP = 1024  # new pieces in an encoding
 _CALL_BYTES = 1 << 20  # and in a call, to bound the memory of `tokenizers`
+# Controls that the normaliser of a SentencePiece model removes. Ids do not see it, but offsets
+# behind them are counted in another way in a piece than in the whole text.
+_REMOVED = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]")
 # Where the tokens of a piece stand in the store, and how many they are, in one number.
 _COUNT_BITS = 28
 _COUNT = (1 << _COUNT_BITS) - 1
@@ -106,7 +110,12 @@ class PieceCache:
         return len(self._store)
 
     def encode(self, text: Uint8, splits: Int64, *, with_offsets: bool) -> Tokens | None:
-        """The tokens of a block of documents; None where too much of it is new to the cache."""
+        """The tokens of a block of documents; None where the tokenizer itself must encode it.
+
+        That is where too much of it is new to the cache, or offsets are not those of pieces.
+        """
+        if with_offsets and self._family == "white_space" and _REMOVED.search(text.data):
+            return None
         if with_offsets and not self._store.with_offsets:
             self._store = _Store(with_offsets=True)
         padded = b"".join((text.data, PADDING))
