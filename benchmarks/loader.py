@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import premask
 import pyarrow as pa
-from premask._source import SetSource
+from premask.batching.source import SetSource
 from premask.manifest import Manifest, ShardEntry
 
 LENGTH = 512

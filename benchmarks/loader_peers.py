@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from premask._source import SetSource
+from premask.batching.source import SetSource
 
 from benchmarks.loader import (
     BATCH_SIZE,

@@ -21,7 +21,7 @@ from typing import Any
 
 import premask
 import torch
-from premask._assemble import Assembler
+from premask.batching.assemble import Assembler
 from premask.kernels import available_kernels
 from transformers import BertConfig, BertForMaskedLM
 

@@ -19,12 +19,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from premask._assemble import Assembler, Batch
-from premask._beside import beside
 from premask._errors import PolicyError, RequestError
 from premask._format import BOUNDARIES, INPUT_IDS, ROW_LABELS, SEED, Boundary
 from premask._numbers import EPOCHS, SEEDS, whole
 from premask._tokenizers import WordRule, longest_row, vocabulary_of, word_rule
+from premask.batching.assemble import Assembler, Batch
+from premask.batching.beside import beside
 from premask.masking._operation import Binding
 from premask.masking._rows import Vocabulary
 from premask.masking.policy import Policy

@@ -16,16 +16,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from premask._assemble import Assembler, Batch, Layout, PadTo
-from premask._devices import Backend
 from premask._errors import PolicyError, RequestError
 from premask._numbers import EPOCHS, whole
-from premask._prefetch import prefetched
-from premask._ranks import rank_and_world
-from premask._source import Source, Span
-from premask._source_of import Order, StoredEpochs, as_source, make_spans, needs_step
-from premask._spans import Cut
-from premask._streams import copied_ahead, handed_over
+from premask.batching.assemble import Assembler, Batch, Layout, PadTo
+from premask.batching.devices import Backend
+from premask.batching.prefetch import prefetched
+from premask.batching.ranks import rank_and_world
+from premask.batching.source import Source, Span
+from premask.batching.source_of import Order, StoredEpochs, as_source, make_spans, needs_step
+from premask.batching.spans import Cut
+from premask.batching.streams import copied_ahead, handed_over
 from premask.kernels.choice import Kernel
 from premask.masking.adaptive import Snapshot
 from premask.masking.masker import Masker
@@ -62,12 +62,12 @@ class Loader:
         drop_last: leaves out the rows that fill no global batch. Otherwise the last batch is
             short, and shared out evenly among the ranks.
         max_tokens: a batch takes as many rows, up to `batch_size`, as fit into this many
-            positions, see `premask._budget`; the length of an epoch then varies.
+            positions, see `premask.batching.budget`; the length of an epoch then varies.
         pad_to: None pads to the longest row of the batch, a number to a multiple of it,
             ``"max"`` to the set's longest row. JAX compiles once per width: use ``"max"``.
         layout: ``padded``; or ``packed``, the rows of a batch end to end as ``[1, T]`` with
             `position_ids`, `cu_seqlens` and `max_seqlen` for variable-length attention.
-        bucket_rows: gathers rows of like length, see `premask._buckets`; None does not.
+        bucket_rows: gathers rows of like length, see `premask.batching.buckets`; None does not.
         holdout, part: keep a share of the rows aside, see `premask.split`.
         prefetch: batches made ahead in a thread; default 2 on CUDA, else 0.
         audit: adds `row_ids` and `epochs` to every batch.

@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 from premask._errors import RequestError
-from premask._source import Epochs, SetSource, Span
+from premask.batching.source import Epochs, SetSource, Span
 from premask.masking._operation import Binding
 from premask.rows import Rows, join_rows
 from premask.shards import ShardSet

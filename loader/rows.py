@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from premask._devices import Backend, check_backend, to_device, widen
 from premask._errors import RequestError
 from premask._format import BOUNDARIES, INPUT_IDS, SEED
+from premask.batching.devices import Backend, check_backend, to_device, widen
 from premask.masking._operation import Binding
 from premask.masking._rows import PaddedRows
 

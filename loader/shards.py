@@ -1,9 +1,9 @@
 """`open_shards`: a shard set as a sequence of rows, without loading it.
 
 Opening reads the manifest, asks for the size of every shard, and maps and checks every shard
-of a local set (see `premask._shard_file`; 1 ms per shard of 32 record batches). Rows are then
-gathered from the mapping. A compressed shard is decoded, a remote one fetched, when a row of it
-is first asked for; the least recently used go when they pass `cache_bytes` together.
+of a local set (see `premask.reading.shard_file`; 1 ms per shard of 32 record batches). Rows are
+then gathered from the mapping. A compressed shard is decoded, a remote one fetched, when a row
+of it is first asked for; the least recently used go when they pass `cache_bytes` together.
 
 A `ShardSet` may be used from threads, forked, and pickled (it then opens itself again).
 """
@@ -21,17 +21,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from premask._errors import FormatError
-from premask._files import Directory, Files
 from premask._format import DOCUMENT_ID, INPUT_IDS, MANIFEST_FILE
-from premask._integrity import check_digests, check_sizes
-from premask._remote import Cached, is_url
-from premask._shard_file import OpenShard, open_shard
-from premask._side_tables import read_tables
-from premask._table import Table
 from premask.manifest import Manifest
 from premask.masking._operation import Binding
 from premask.masking._rows import Vocabulary
 from premask.masking.masker import ANNOTATIONS
+from premask.reading.files import Directory, Files
+from premask.reading.integrity import check_digests, check_sizes
+from premask.reading.remote import Cached, is_url
+from premask.reading.shard_file import OpenShard, open_shard
+from premask.reading.side_tables import read_tables
+from premask.reading.table import Table
 from premask.rows import Rows
 
 CACHE_BYTES = 8 << 30

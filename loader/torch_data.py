@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from premask._assemble import Batch
 from premask._errors import RequestError
-from premask._spans import Cut
+from premask.batching.assemble import Batch
+from premask.batching.spans import Cut
 from premask.loader import Loader
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler

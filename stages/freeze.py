@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from premask._beside import beside
 from premask._errors import PolicyError
 from premask._format import (
     DOCUMENT_ID,
@@ -27,6 +26,7 @@ from premask._format import (
     SEED,
     TOKEN_TYPE_IDS,
 )
+from premask.batching.beside import beside
 from premask.manifest import Manifest
 from premask.masking.masker import Masker
 from premask.masking.policy import Policy

@@ -13,8 +13,8 @@ from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-from premask._devices import to_device
 from premask._format import BOUNDARIES, INPUT_IDS
+from premask.batching.devices import to_device
 from premask.kernels import _laws
 from premask.kernels._rows import Batch
 from premask.masking._operation import Binding

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from premask._devices import Backend
+from premask.batching.devices import Backend
 from premask.masking._backend import Array
 from premask.masking._operation import Binding
 from premask.masking._rows import PaddedRows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from premask._ranges import Ranges
+from premask.reading.ranges import Ranges
 
 EVEN = np.full(50, 1000)
 LAST_IS_SHORT = np.tile([1000, 1000, 1], 20)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from premask._files import Directory
-from premask._side_tables import read_tables
 from premask.manifest import Manifest
 from premask.masking._operation import Binding
 from premask.masking._rows import Vocabulary
 from premask.masking.collocations import compile_collocations, pmi_score
+from premask.reading.files import Directory
+from premask.reading.side_tables import read_tables
 from premask.stages.collocations import COLLOCATIONS, find_collocations
 from premask.stages.weights import stream_bytes
 

@@ -7,9 +7,9 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 from premask._errors import FormatError
-from premask._files import Files
 from premask._format import DOCUMENTS_FILE
 from premask.manifest import Manifest
+from premask.reading.files import Files
 
 
 def read_tables(files: Files, manifest: Manifest) -> dict[str, np.ndarray]:

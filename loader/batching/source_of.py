@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from premask._assemble import PadTo, columns_of
-from premask._buckets import MIN_BUCKET_ROWS
-from premask._budget import TokenBudget
 from premask._errors import FormatError, RequestError
 from premask._numbers import SEEDS, whole
-from premask._source import SetSource, Source
-from premask._spans import Spans
+from premask.batching.assemble import PadTo, columns_of
+from premask.batching.buckets import MIN_BUCKET_ROWS
+from premask.batching.budget import TokenBudget
+from premask.batching.source import SetSource, Source
+from premask.batching.spans import Spans
 from premask.masking.policy import Policy
 from premask.mixture import MixedSource, Mixture
 from premask.order import Shuffle, check_shuffle
@@ -22,7 +22,7 @@ StoredEpochs = Literal["current", "all"]
 
 
 class Order(NamedTuple):
-    """In which order rows come: see `premask.order.RowOrder` and `premask._buckets`.
+    """In which order rows come: see `premask.order.RowOrder` and `premask.batching.buckets`.
 
     Any values can be in here; `check` refuses those that make no order.
     """

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-from premask._buckets import by_length
+from premask.batching.buckets import by_length
 from premask.masking._operation import Binding
 from premask.order import BLOCK_ROWS, WINDOW, RowOrder, Shuffle
 from premask.rows import Rows
@@ -62,7 +62,7 @@ class SetSource:
         seed, shuffle, block_rows, window: see `premask.order.RowOrder`.
         split: the rows that take part; None is all of them.
         columns: the columns that are read; None is all of them.
-        bucket_rows: see `premask._buckets`; None leaves the order as it is.
+        bucket_rows: see `premask.batching.buckets`; None leaves the order as it is.
         stored_epochs: how often the set holds its rows, masked for the epochs 0, 1, ...; an
             epoch then delivers its own, and they come round. None delivers the whole set.
     """

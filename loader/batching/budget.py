@@ -14,7 +14,7 @@ from itertools import islice
 
 import numpy as np
 from premask._errors import RequestError
-from premask._spans import Cut, share
+from premask.batching.spans import Cut, share
 
 # Lengths that are looked up at once.
 _AHEAD_ROWS = 8192
@@ -22,7 +22,7 @@ _AHEAD_ROWS = 8192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenBudget:
-    """The batches of one rank, as `premask._spans.Spans` gives them.
+    """The batches of one rank, as `premask.batching.spans.Spans` gives them.
 
     Attributes:
         num_rows, batch_size, rank, world_size, drop_last: as there; `batch_size` is the most

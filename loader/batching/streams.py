@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from premask._assemble import Batch
+from premask.batching.assemble import Batch
 
 
 def copied_ahead(batches: Iterable[Batch], device: Any) -> Iterator[Batch]:

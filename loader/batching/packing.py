@@ -7,9 +7,9 @@ batch still holds the same rows, so masks, order and state are those of padded b
 from __future__ import annotations
 
 import numpy as np
-from premask._devices import Backend, to_device
 from premask._errors import RequestError
 from premask._format import INPUT_IDS
+from premask.batching.devices import Backend, to_device
 from premask.masking._backend import Array, is_torch, namespace
 
 

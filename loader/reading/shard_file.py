@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from premask._columns import LIST, NUMBER, TEXT, Layout, layouts
 from premask._errors import FormatError
 from premask._format import BOUNDARIES, INPUT_IDS, TRACKS
-from premask._memory import Region, address_of
+from premask.reading.columns import LIST, NUMBER, TEXT, Layout, layouts
+from premask.reading.memory import Region, address_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

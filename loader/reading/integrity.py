@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from premask._errors import FormatError
-from premask._files import Files, sha256_of
 from premask.manifest import Manifest
+from premask.reading.files import Files, sha256_of
 
 
 def check_sizes(files: Files, manifest: Manifest) -> None:

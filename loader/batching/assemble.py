@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from premask._beside import beside
-from premask._devices import Backend, check_backend, to_device, to_output, widen
 from premask._errors import RequestError
 from premask._format import (
     BOUNDARIES,
@@ -24,7 +22,9 @@ from premask._format import (
     TOKEN_TYPE_IDS,
     TRACKS,
 )
-from premask._packing import packed
+from premask.batching.beside import beside
+from premask.batching.devices import Backend, check_backend, to_device, to_output, widen
+from premask.batching.packing import packed
 from premask.kernels.choice import Kernel, bind_policy, kernel_of
 from premask.kernels.masker import KernelMasker
 from premask.kernels.triton_masker import TritonMasker
@@ -52,7 +52,7 @@ class Assembler:
         backend, device: whose arrays to make, and where.
         pad_to: None pads to the longest row of the batch, a number to a multiple of itself,
             ``"max"`` to the set's longest row.
-        layout: ``padded``, or ``packed``: see `premask._packing`.
+        layout: ``padded``, or ``packed``: see `premask.batching.packing`.
         audit: adds `row_ids` and `epochs`, int64 ``[B]``.
         kernel: what masks, see `premask.kernels`; it is compiled here, not in the first batch.
     """
@@ -163,7 +163,7 @@ class Assembler:
         return self._compiled[1]
 
     def _beside(self, rows: Rows, width: int) -> dict[str, Array]:
-        """What the rows carry that no policy changes, see `premask._beside`."""
+        """What the rows carry that no policy changes, see `premask.batching.beside`."""
         found: dict[str, np.ndarray] = {}
         for name in beside(self._policy, {*rows.lists, *rows.numbers}):
             if name in ROW_LABELS:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from premask._errors import FormatError, RequestError
-from premask._files import sha256_of
 from premask.manifest import ShardEntry
+from premask.reading.files import sha256_of
 
 _ATTEMPTS = 4
 _FIRST_PAUSE_S = 0.5

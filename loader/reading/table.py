@@ -3,11 +3,11 @@
 N rows that are found at once, B of them that are copied at once, W positions (the longest of
 the B), K record batches.
 
-A row number becomes an address by arithmetic alone: see `premask._ranges` for its record batch;
-then one gather from the mapped offsets, or, where all rows have one length, one multiplication.
-That is done for thousands of rows at once. The rows themselves come out in one indexing call
-per column (see `premask._memory`), which costs what a gather from a plain memory-mapped matrix
-costs. Memory: about 250 bytes per record batch, none per row.
+A row number becomes an address by arithmetic alone: its record batch (see
+`premask.reading.ranges`), then one gather from the mapped offsets, or, where all rows have one
+length, one multiplication. That is done for thousands of rows at once. The rows themselves come
+out in one indexing call per column (see `premask.reading.memory`), which costs what a gather
+from a plain memory-mapped matrix costs. Memory: about 250 bytes per record batch, none per row.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from premask._columns import LIST, NUMBER, Layout
 from premask._errors import FormatError
-from premask._memory import Region
-from premask._ranges import Ranges
-from premask._shard_file import OpenShard
+from premask.reading.columns import LIST, NUMBER, Layout
+from premask.reading.memory import Region
+from premask.reading.ranges import Ranges
+from premask.reading.shard_file import OpenShard
 
 # Rows of one length that are copied out together: few enough to stay in the cache of a core
 # until a batch of them is used, enough to make a call's fixed costs small.

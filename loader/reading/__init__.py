@@ -1,0 +1,1 @@
+"""From the files of a shard set to rows: opened, checked against the manifest, and gathered."""
