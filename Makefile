@@ -51,9 +51,8 @@ format: $(DEV)  ## rewrite the code in the project's style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(DEV)  ## side-by-side ratios, one script each
-	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; \
-		$(BIN)/python -m "benchmarks.$$(basename "$$script" .py)"; done
+bench: $(DEV)  ## ratios of loading and masking; the other scripts want data of yours
+	@set -e; for name in loader masking; do $(BIN)/python -m "benchmarks.$$name"; done
 
 clean:  ## remove what was built here; keeps .venv
 	@rm -rf out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
