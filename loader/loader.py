@@ -71,7 +71,7 @@ class Loader:
         holdout, part: keep a share of the rows aside, see `premask.split`.
         prefetch: batches made ahead in a thread; default 2 on CUDA, else 0.
         audit: adds `row_ids` and `epochs` to every batch.
-        kernel: ``auto`` masks with a compiled kernel where there is one, ``reference`` never,
+        kernel: ``auto`` masks with Numba's kernel where there is one, ``reference`` with none,
             ``numba`` (CPU) and ``triton`` (CUDA) always; to the same bits: `premask.kernels`.
 
     Raises:

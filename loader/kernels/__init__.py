@@ -2,7 +2,7 @@
 
 The array-API implementation in `premask.masking` is the specification. A kernel does the same
 for one row after the other, without arrays in between, 5 to 20 times as fast. Which one is used
-is chosen when a policy is bound: ``auto`` (a kernel where there is one), ``reference``,
+is chosen when a policy is bound: ``auto`` (Numba where it can), ``reference``,
 ``numba`` (on the CPU) or ``triton`` (on CUDA devices). Numba is an optional extra, Triton comes
 with torch for CUDA; either is imported only once it masks.
 """

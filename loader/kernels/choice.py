@@ -59,7 +59,8 @@ def bind_policy(
     """`policy`, bound, on the kernel that was chosen.
 
     Args:
-        kernel: ``auto`` takes a kernel where there is one and the reference elsewhere.
+        kernel: ``auto`` takes Numba's kernel where there is one and the reference elsewhere.
+            Triton's are taken on request alone until they have run on a real device.
         backend, device: whose arrays are made, and where: ``numba`` masks in this machine's
             main memory, for NumPy and torch; ``triton`` on CUDA devices, for torch.
 
@@ -74,7 +75,7 @@ def bind_policy(
     found = None
     if kernel in ("auto", "numba") and is_on_host(backend, device):
         found = _on_numba(policy, binding)
-    elif kernel == "triton" or (kernel == "auto" and is_on_cuda(backend, device)):
+    elif kernel == "triton":
         found = _on_triton(policy, binding)
     if found is None and kernel in ("numba", "triton"):
         raise RequestError(
