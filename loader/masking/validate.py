@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -23,6 +24,10 @@ _KIND_NAMES = {
     list: "a list",
     dict: "a mapping",
 }
+
+
+# Masks are made in int32; whole numbers without a bound of their own have this one.
+_LARGEST = (1 << 31) - 1
 
 
 def suggestion(name: object, allowed: Iterable[str]) -> str:
@@ -80,9 +85,7 @@ def check_value(value: Any, parameter: Parameter, location: str) -> Any:
     if not _is_kind(value, parameter.kind):
         raise _refusal(value, parameter, location)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        low, high = parameter.minimum, parameter.maximum
-        beyond = (low is not None and value < low) or (high is not None and value > high)
-        if beyond or not math.isfinite(value):
+        if not _is_within(value, parameter):
             raise _refusal(value, parameter, location)
         return float(value) if float in parameter.kind else value
     if parameter.choices is not None:
@@ -110,6 +113,20 @@ def _is_kind(value: Any, kind: tuple[type, ...]) -> bool:
     return isinstance(value, kind)
 
 
+def _limits(parameter: Parameter) -> tuple[float | None, float | None]:
+    whole = int in parameter.kind and float not in parameter.kind
+    high = _LARGEST if whole and parameter.maximum is None else parameter.maximum
+    return parameter.minimum, high
+
+
+def _is_within(value: float, parameter: Parameter) -> bool:
+    low, high = _limits(parameter)
+    if (low is not None and value < low) or (high is not None and value > high):
+        return False
+    # A Python integer may be larger than any float.
+    return abs(value) <= sys.float_info.max and math.isfinite(value)
+
+
 def _refusal(value: Any, parameter: Parameter, location: str) -> PolicyError:
     allowed = " or ".join(dict.fromkeys(_KIND_NAMES.get(k, k.__name__) for k in parameter.kind))
     if float in parameter.kind:
@@ -119,10 +136,11 @@ def _refusal(value: Any, parameter: Parameter, location: str) -> PolicyError:
         names = [str(choice) for choice in parameter.choices]
         allowed = "one of " + ", ".join(names)
         near = suggestion(value, names)
-    if parameter.minimum is not None or parameter.maximum is not None:
-        low = "-inf" if parameter.minimum is None else f"{parameter.minimum:g}"
-        high = "inf" if parameter.maximum is None else f"{parameter.maximum:g}"
-        allowed += f" from {low} to {high}"
+    low, high = _limits(parameter)
+    if low is not None or high is not None:
+        least = "-inf" if low is None else f"{low:.10g}"
+        most = "inf" if high is None else f"{high:.10g}"
+        allowed += f" from {least} to {most}"
     shown = list(value) if isinstance(value, tuple) else value
     return PolicyError(f"expected {allowed}, got {shown!r}{near}", location=location)
 
