@@ -40,6 +40,7 @@ def check_manifest(value: Mapping[str, Any]) -> None:
             isinstance(table, dict) and is_inside(table.get("file")), f"tables.{name}", table
         )
         _check(_is_sha256(table.get("sha256")), f"tables.{name}.sha256", table)
+    _check_totals(value["totals"])
     _check_vocabulary(value["vocabulary"])
 
 
@@ -65,6 +66,17 @@ def _check_shard(shard: Any, place: str) -> None:
     _check(_is_sha256(shard["sha256"]), f"{place}.sha256", shard["sha256"])
     _check(isinstance(shard["xxh3_64"], str), f"{place}.xxh3_64", shard["xxh3_64"])
     _check(isinstance(shard["unit"], dict), f"{place}.unit", shard["unit"])
+
+
+def _check_totals(value: Mapping[str, Any]) -> None:
+    documents = [f"documents_{name}" for name in ("read", "kept", "rejected")]
+    _check(len(value.keys() & documents) in (0, 3), "totals", value)
+    for name in ("rows", "tokens", *documents):
+        _check(is_count(value.get(name, 0)), f"totals.{name}", value.get(name))
+    for name in ("rejected_by_reason", "counters"):
+        counted = value.get(name, {})
+        _check(isinstance(counted, dict), f"totals.{name}", counted)
+        _all(counted, is_count, f"totals.{name}")
 
 
 def _check_vocabulary(value: Any) -> None:

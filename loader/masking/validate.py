@@ -76,6 +76,8 @@ def check_value(value: Any, parameter: Parameter, location: str) -> Any:
         PolicyError: the parameter does not allow it.
     """
     value = _plain(value)
+    if not _is_finite(value):
+        raise PolicyError(f"expected finite numbers, got {value!r}", location=location)
     if value is None and parameter.default is None:
         return None
     if parameter.choices is not None and value in parameter.choices:
@@ -121,9 +123,17 @@ def _limits(parameter: Parameter) -> tuple[float | None, float | None]:
 
 def _is_within(value: float, parameter: Parameter) -> bool:
     low, high = _limits(parameter)
-    if (low is not None and value < low) or (high is not None and value > high):
-        return False
-    # A Python integer may be larger than any float.
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether all numbers in a value are floats or can be: a Python integer may be larger."""
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, tuple):
+        return all(map(_is_finite, value))
+    if not isinstance(value, (int, float)):
+        return True
     return abs(value) <= sys.float_info.max and math.isfinite(value)
 
 

@@ -410,6 +410,9 @@ def test_a_moved_set_is_the_same_set(own_set: Write, tmp_path: Path) -> None:
         (("max_length",), "64"),
         (("mode",), "other"),
         (("policy",), "random"),
+        (("totals",), {"documents_read": 3}),
+        (("totals", "rows"), "many"),
+        (("totals", "counters"), {"redirects": "3"}),
     ],
 )
 def test_a_manifest_with_a_value_of_a_wrong_kind_is_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import sys
 from pathlib import Path
@@ -101,7 +102,8 @@ def test_the_order_of_keys_does_not_matter() -> None:
         ),
         ("random", {"at_least": 10**23}, "policy.at_least", "from 0 to 2147483647"),
         ("random", {"at_most": 1 << 31}, "policy.at_most", "from 0 to 2147483647"),
-        ("frequency", {"rate": 10**400}, "policy.rate", "from 0 to 1"),
+        ("frequency", {"rate": 10**400}, "policy.rate", "finite numbers"),
+        ("ul2", {"mode_weights": [2, math.nan]}, "policy.mode_weights", "finite numbers"),
         ({"rate": 0.3}, {}, "policy", "either 'preset' or 'operation'"),
         ({"operation": "mask_unit"}, {}, "policy.operation", "did you mean 'mask_units'"),
         ([], {}, "policy", "got []"),
