@@ -116,7 +116,9 @@ def check_encodes(tokenizer: Tokenizer, location: str) -> None:
     """Refuses a tokenizer that fails on a text: one that knows no unknown token, say."""
     try:
         tokenizer.encode(_PROBE)
-    except Exception as error:  # the extension raises nothing narrower
+    except BaseException as error:  # the extension raises nothing narrower, and panics
+        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+            raise
         raise RequestError(
             f"the tokenizer cannot encode every text: {error}; it needs a token for what its "
             "vocabulary lacks",

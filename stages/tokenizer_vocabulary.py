@@ -43,10 +43,11 @@ def describe_vocabulary(
         config: what tokenizer_config.json says; empty without one.
 
     Raises:
-        RequestError: nothing but special and unknown tokens are in it, or a role of `config`
-            names a token that is not there.
+        RequestError: nothing but special and unknown tokens are in it, two tokens share an id,
+            or a role of `config` names a token that is not there.
     """
     ids: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
+    _refuse_shared_ids(ids, location)
     added = tokenizer.get_added_tokens_decoder()
     roles = _roles(ids, {token.content for token in added.values()}, config, location)
     roles["unk"] = _unknown_id(ids, model, roles)
@@ -101,6 +102,18 @@ def _roles(
         known = [s for s in spellings if s in added] or [s for s in spellings if s in ids]
         roles[role] = ids[token] if token else ids[known[0]] if known else None
     return roles
+
+
+def _refuse_shared_ids(ids: Mapping[str, int], location: str) -> None:
+    """Which of two tokens an id means would depend on the order of a hash table."""
+    owners: dict[int, str] = {}
+    for token, token_id in sorted(ids.items()):
+        if (owner := owners.setdefault(token_id, token)) != token:
+            raise RequestError(
+                f"the tokens {owner!r} and {token!r} share the id {token_id}; give every token "
+                "an id of its own",
+                location=location,
+            )
 
 
 def _unknown_id(

@@ -197,6 +197,37 @@ def test_merges_of_another_vocabulary_are_refused(tmp_path: Path) -> None:
         load_tokenizer(str(tmp_path))
 
 
+def test_two_tokens_of_one_id_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "vocab.json").write_text(json.dumps({"a": 0, "b": 1, "ab": 2, "c": 2}))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\na b\n")
+    with pytest.raises(RequestError, match=r"'ab' and 'c' share the id 2"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_a_template_with_a_token_that_it_does_not_define_is_refused(tmp_path: Path) -> None:
+    part = {"SpecialToken": {"id": "[CLS]", "type_id": 0}}
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    content = {
+        "added_tokens": [],
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [part, text],
+            "pair": [text],
+            "special_tokens": {},
+        },
+        "model": {
+            "type": "WordPiece",
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+            "vocab": {"[UNK]": 0, "[CLS]": 1, "a": 2},
+        },
+    }
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(RequestError, match="cannot encode every text"):
+        load_tokenizer(str(tmp_path))
+
+
 @pytest.mark.parametrize("path", ["/nowhere/tokenizer.json", "missing.txt", "a/b/c"])
 def test_a_missing_tokenizer_is_refused(path: str) -> None:
     with pytest.raises(RequestError, match="there is no tokenizer at"):
