@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -87,7 +87,7 @@ class ShardSet:
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._files, self.manifest, self._cache_bytes)
+        return partial(ShardSet, cache_bytes=self._cache_bytes), (self._files, self.manifest)
 
     def __repr__(self) -> str:
         return (
@@ -298,7 +298,3 @@ def _boundaries(job: Mapping[str, Any]) -> tuple[str, ...] | None:
     made = (job["annotate"] or {}).get("tracks", ())
     bits = [name for name, track in ANNOTATIONS.items() if track in made]
     return ("special", "word_start", "document_start", *bits)
-
-
-def _reopen(files: Files, manifest: Manifest, cache_bytes: int) -> ShardSet:
-    return ShardSet(files, manifest, cache_bytes=cache_bytes)

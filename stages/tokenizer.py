@@ -101,10 +101,22 @@ def build_tokenizer(source: TokenizerSource) -> LoadedTokenizer:
     )
 
 
+def parse_tokenizer(text: str) -> Tokenizer:
+    """The tokenizer of the text of a tokenizer.json.
+
+    Raises:
+        ValueError: the `tokenizers` library refuses it.
+    """
+    try:
+        return Tokenizer.from_str(text)
+    except Exception as error:  # the extension raises nothing narrower
+        raise ValueError(error) from error
+
+
 def _parse(content: Mapping[str, Any], location: str) -> Tokenizer:
     try:
-        return Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
-    except Exception as error:  # the extension raises nothing narrower
+        return parse_tokenizer(json.dumps(content, ensure_ascii=False))
+    except ValueError as error:
         raise RequestError(
             f"the `tokenizers` library refuses the file: {error}; write it again with a recent "
             "version of that library",

@@ -1,6 +1,6 @@
 """Trains the English pipeline that Premask ships, from openly licensed corpora alone.
 
-    OMP_NUM_THREADS=1 python training/train.py --corpora ../shared/data/annotate --out build/en
+    OMP_NUM_THREADS=1 python training/train.py --corpora CORPORA --out build/en
 
 `--corpora` is the folder with ``corpora.tar.xz``, or the unpacked tree. One core, 10 to 15
 minutes, 2 GB. Writes ``OUT/pipeline`` (ready for `spacy.load`), ``OUT/scores.json`` and the

@@ -31,11 +31,11 @@ def set_tokenizer(data: bytes) -> Tokenizer:
     Raises:
         FormatError: it is damaged.
     """
-    from tokenizers import Tokenizer
+    from premask.stages.tokenizer import parse_tokenizer
 
     try:
-        return Tokenizer.from_str(data.decode())
-    except Exception as error:  # the extension raises nothing narrower
+        return parse_tokenizer(data.decode())
+    except ValueError as error:
         raise FormatError(
             f"the `tokenizers` library refuses the set's tokenizer: {error}; copy or build the "
             "set again",

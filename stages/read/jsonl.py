@@ -3,9 +3,8 @@
 
 Lines end in ``\\n``; blank ones are skipped. A line that is no JSON object, or has no text, is
 rejected: `bad_json`, `not_an_object`, `missing_text`, `null_text`, `text_not_a_string`; the
-same of a target that is asked for. Of
-duplicate keys the last counts. Integers of any size are read, as their digits. `position` is
-the first byte of the line.
+same of a target that is asked for. Of duplicate keys the last counts. Integers of any size are
+read, as their digits. `position` is the first byte of the line.
 """
 
 from __future__ import annotations
