@@ -9,18 +9,24 @@ the unit is encoded without it; later on the unit fails, and can be run again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from premask._errors import UnitError
 from premask.schemas.unit import Ledger
 from premask.stages.tokenizer import LoadedTokenizer
 from premask.stages.tokenizer_pieces import groups, pieces
 from premask.stages.tokenizer_words import word_starts_of
-from premask.stages.tokens import BlockEncoder, Int64, Tokens, Uint8, buffers
+from premask.stages.tokens import (
+    BlockEncoder,
+    Int64,
+    Tokens,
+    Uint8,
+    buffers,
+    flat_ids,
+    flat_offsets,
+)
 
 # Shapes: D documents of a batch, T tokens of all of them.
 BLOCK_BYTES = 1 << 22
@@ -41,12 +47,12 @@ def encode_plainly(
     lengths_D = np.zeros(len(texts), np.int64)
     for group in groups(pieces(texts, cut=tokenizer.can_be_cut)):
         encodings = encode([piece.text for piece in group], add_special_tokens=False)
-        ids_T, lengths = _flat_ids(encodings)
+        ids_T, lengths = flat_ids(encodings)
         ids.append(ids_T)
         np.add.at(lengths_D, [piece.document for piece in group], lengths)
         if with_offsets:
             shift_T = np.repeat([piece.start for piece in group], lengths)
-            spans.append(_offsets(encodings, len(ids_T)) + shift_T)
+            spans.append(flat_offsets(encodings, len(ids_T)) + shift_T)
         if with_words:
             words.append(word_starts_of(encodings))
     starts_T, ends_T = np.concatenate(spans, axis=1) if spans else np.zeros((2, 0), np.int64)
@@ -57,20 +63,6 @@ def encode_plainly(
         ends_T=ends_T,
         words_T=np.concatenate(words) if words else None,
     )
-
-
-def _flat_ids(encodings: Sequence[Any]) -> tuple[npt.NDArray[np.uint32], list[int]]:
-    """Ids of all encodings end to end, and how many each has."""
-    ids = [encoding.ids for encoding in encodings]
-    lengths = [len(of_piece) for of_piece in ids]
-    return np.fromiter(chain.from_iterable(ids), np.uint32, sum(lengths)), lengths
-
-
-def _offsets(encodings: Sequence[Any], num_tokens: int) -> Int64:
-    """Starts and ends of all tokens, as code points of their pieces: ``[2, T]``."""
-    pairs = chain.from_iterable(encoding.offsets for encoding in encodings)
-    flat = np.fromiter(chain.from_iterable(pairs), np.int64, 2 * num_tokens)
-    return flat.reshape(-1, 2).T
 
 
 class UnitEncoder:

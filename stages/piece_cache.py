@@ -17,8 +17,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from itertools import chain
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from premask.stages.piece_borders import Family, find_borders
 from premask.stages.piece_table import LONGEST, PADDING, PieceTable, keys
-from premask.stages.tokens import Int64, Tokens, Uint8
+from premask.stages.tokens import Int64, Tokens, Uint8, flat_ids, flat_offsets
 from premask.stages.word_pieces import WordPieces
 from tokenizers import Tokenizer
 
@@ -98,9 +96,7 @@ class PieceCache:
         self.usable = True
         self._encoder = encoder
         self._family = family
-        content = json.loads(encoder.to_str())
-        is_plain = family == "bert" and content["model"]["type"] == "WordPiece"
-        self._words = WordPieces(content) if is_plain else None
+        self._words = _word_pieces(encoder) if family == "bert" else None
         self._max_pieces = max_pieces
         self._max_bytes = max_bytes
         self.plain_share = plain_share
@@ -209,6 +205,11 @@ class PieceCache:
         return places_N
 
 
+def _word_pieces(encoder: Tokenizer) -> WordPieces | None:
+    content = json.loads(encoder.to_str())
+    return WordPieces(content) if content["model"]["type"] == "WordPiece" else None
+
+
 def _words_in(pieces: pa.Array, longest: int) -> tuple[Int64, npt.NDArray[np.bool_]]:
     """How many blanks begin each piece, and whether a word is all behind them.
 
@@ -243,24 +244,15 @@ def _encode_each(
     groups = [pieces[i : i + _GROUP] for i in range(0, len(pieces), _GROUP)]
     encodings = encoder.encode_batch(groups, is_pretokenized=True, add_special_tokens=False)
     numbers = [encoding.word_ids for encoding in encodings]
-    num_tokens = sum(map(len, numbers))
-    ids = _flat((encoding.ids for encoding in encodings), np.uint32, num_tokens)
+    ids, _ = flat_ids(encodings)
     counts = [
         np.bincount(np.array(of_group, np.int64), minlength=len(group))
         for of_group, group in zip(numbers, groups, strict=True)
     ]
     spans_2 = np.zeros((2, 0), np.int32)
     if with_offsets:
-        spans_2 = _spans((encoding.offsets for encoding in encodings), num_tokens)
+        spans_2 = flat_offsets(encodings, len(ids))
     return ids, spans_2, np.concatenate(counts)
-
-
-def _flat(parts: Any, dtype: Any, count: int) -> npt.NDArray[Any]:
-    return np.fromiter(chain.from_iterable(parts), dtype, count)
-
-
-def _spans(parts: Any, count: int) -> npt.NDArray[np.int32]:
-    return _flat(chain.from_iterable(parts), np.int32, 2 * count).reshape(-1, 2).T
 
 
 def _as_pieces(text: Uint8, cuts: Int64) -> pa.Array:

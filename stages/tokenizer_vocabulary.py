@@ -106,6 +106,8 @@ def _roles(
 
 def _refuse_shared_ids(ids: Mapping[str, int], location: str) -> None:
     """Which of two tokens an id means would depend on the order of a hash table."""
+    if len(set(ids.values())) == len(ids):
+        return
     owners: dict[int, str] = {}
     for token, token_id in sorted(ids.items()):
         if (owner := owners.setdefault(token_id, token)) != token:

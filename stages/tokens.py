@@ -7,12 +7,15 @@ says `premask.stages.encode`, which also holds it to the tokenizer's own results
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from tokenizers import Encoding
 
 # Shapes: D documents, T tokens of all of them.
 Int64 = npt.NDArray[np.int64]
@@ -55,6 +58,20 @@ class BlockEncoder(Protocol):
         `text` is UTF-8, documents end to end; `splits` are int64 ``[D + 1]`` positions in it.
         """
         ...
+
+
+def flat_ids(encodings: Sequence[Encoding]) -> tuple[Uint32, list[int]]:
+    """The ids of encodings end to end, uint32 ``[T]``, and how many each has."""
+    ids = [encoding.ids for encoding in encodings]
+    lengths = list(map(len, ids))
+    return np.fromiter(chain.from_iterable(ids), np.uint32, sum(lengths)), lengths
+
+
+def flat_offsets(encodings: Sequence[Encoding], num_tokens: int) -> npt.NDArray[np.int32]:
+    """Where their tokens begin and end in what was encoded, in code points: ``[2, T]``."""
+    pairs = chain.from_iterable(encoding.offsets for encoding in encodings)
+    flat = np.fromiter(chain.from_iterable(pairs), np.int32, 2 * num_tokens)
+    return flat.reshape(-1, 2).T
 
 
 def buffers(texts: pa.LargeStringArray) -> tuple[Int64, Uint8]:

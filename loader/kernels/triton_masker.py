@@ -57,12 +57,8 @@ class TritonMasker(Masker):
     def __init__(self, policy: Policy, binding: Binding) -> None:
         super().__init__(policy, binding)
         self._tables: dict[str, Mapping[str, Any]] = {}
-        self.fixed = _constants(policy.parameters, binding)
-        if policy.operation == "clm":
-            self.fixed = {
-                "MASK_FIRST": bool(policy.parameters["mask_first"]),
-                "PAD": binding.vocabulary.pad_id or 0,
-            }
+        make = _clm_constants if policy.operation == "clm" else _mask_constants
+        self.fixed = make(policy.parameters, binding)
 
     def batch(
         self, rows: Rows, epochs: int | np.ndarray, width: int, dtype: np.dtype, device: Any
@@ -136,10 +132,16 @@ class TritonMasker(Masker):
         return self._tables[str(device)]
 
 
-def _constants(parameters: Mapping[str, Any], binding: Binding) -> Mapping[str, Any]:
+def _clm_constants(parameters: Mapping[str, Any], binding: Binding) -> Mapping[str, Any]:
+    """What a kernel for ``clm`` is compiled for."""
+    return {
+        "MASK_FIRST": bool(parameters["mask_first"]),
+        "PAD": binding.vocabulary.pad_id or 0,
+    }
+
+
+def _mask_constants(parameters: Mapping[str, Any], binding: Binding) -> Mapping[str, Any]:
     """What a kernel for ``mask_units`` is compiled for."""
-    if "selection" not in parameters:
-        return {}
     limits, law = _laws.budgets(parameters, binding), _laws.choice(parameters, binding)
     corrupt = _laws.corruption(parameters, binding)
     assert law is not None, "`covers` says so"

@@ -18,17 +18,8 @@ _MAGIC = b"PAR1"
 _TAIL_BYTES = 8
 _MAX_DEPTH = 32
 # Types of the compact protocol.
-_TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = (
-    1,
-    2,
-    3,
-    7,
-    8,
-    9,
-    10,
-    11,
-    12,
-)
+_TRUE, _FALSE, _BYTE = 1, 2, 3
+_DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 7, 8, 9, 10, 12
 _INTEGERS = (4, 5, 6)
 # Numbers of the fields, as `parquet.thrift` has them.
 _ROW_GROUPS = 4
