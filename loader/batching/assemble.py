@@ -6,6 +6,7 @@ they cannot differ. It holds no state that a batch could change, and it can be p
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -77,7 +78,14 @@ class Assembler:
             raise RequestError(f"unknown layout {layout!r}; use 'padded' or 'packed'")
         if layout == "packed" and pad_to is not None:
             raise RequestError(f"a packed batch has no padding; leave out pad_to={pad_to!r}")
-        self._options = (backend, device, pad_to, layout, audit, kernel)
+        self._options: dict[str, Any] = {
+            "backend": backend,
+            "device": device,
+            "pad_to": pad_to,
+            "layout": layout,
+            "audit": audit,
+            "kernel": kernel,
+        }
         self._layout = layout
         self._policy, self._binding = policy, binding
         self._backend, self._device = backend, device
@@ -103,7 +111,7 @@ class Assembler:
         return kernel_of(self._masker)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _make, (self._policy, self._binding, self._options)
+        return partial(Assembler, **self._options), (self._policy, self._binding)
 
     @property
     def masker(self) -> Masker | None:
@@ -236,17 +244,3 @@ def columns_of(policy: Policy | None, manifest: Manifest) -> tuple[str, ...] | N
         return (INPUT_IDS, *beside(None, manifest.columns))
     needed = (*policy.needs, *beside(policy, manifest.columns))
     return (INPUT_IDS, BOUNDARIES, SEED, *dict.fromkeys(needed))
-
-
-def _make(policy: Policy | None, binding: Binding, options: tuple[Any, ...]) -> Assembler:
-    backend, device, pad_to, layout, audit, kernel = options
-    return Assembler(
-        policy,
-        binding,
-        backend=backend,
-        device=device,
-        pad_to=pad_to,
-        layout=layout,
-        audit=audit,
-        kernel=kernel,
-    )
