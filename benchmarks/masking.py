@@ -1,6 +1,6 @@
 """Masking on one core: every policy and kernel beside Hugging Face, NumPy and a plain copy.
 
-    python benchmarks/masking.py [--quick]
+    python -m benchmarks.masking [--quick] [--policies NAME ...] [--shapes ROWSxTOKENS ...]
 
 Prints, for batches of 32,768 tokens in three shapes, how many times as fast as Hugging Face's
 mask step each way is (``x mask``: arrays to arrays), and as its whole collator as the Trainer
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -163,7 +163,7 @@ def hugging_face(*, whole_words: bool = False) -> DataCollatorForLanguageModelin
     return DataCollatorForLanguageModeling(tokenizer, whole_word_mask=whole_words)
 
 
-def ways(rows: premask.Rows, policies: tuple[str, ...]) -> Mapping[str, Way]:
+def ways(rows: premask.Rows, policies: Sequence[str]) -> Mapping[str, Way]:
     """What is measured, by name; the first two are what the others are compared with."""
     collator, rng = hugging_face(), np.random.default_rng(0)
     ids = rows.lists[INPUT_IDS].astype(np.int64)
@@ -204,23 +204,32 @@ def best_times(found: Mapping[str, Way], rounds: int) -> dict[str, float]:
     return best
 
 
+def shape(text: str) -> tuple[int, int]:
+    """``256x128`` as the numbers of rows and of tokens in each."""
+    num_rows, length = text.split("x")
+    return int(num_rows), int(length)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few policies, few rounds")
-    quick = parser.parse_args().quick
+    parser.add_argument("--policies", nargs="+", metavar="NAME", help="presets to measure")
+    parser.add_argument("--shapes", nargs="+", type=shape, default=SHAPES, metavar="BxL")
+    asked = parser.parse_args()
+    policies = asked.policies or (QUICK if asked.quick else POLICIES)
     torch.set_num_threads(1)
     lines: dict[str, list[str]] = {}
-    for num_rows, length in SHAPES:
-        found = ways(make_rows(num_rows, length), QUICK if quick else POLICIES)
-        times = best_times(found, 2 if quick else 6)
+    for num_rows, length in asked.shapes:
+        found = ways(make_rows(num_rows, length), policies)
+        times = best_times(found, 2 if asked.quick else 6)
         mask, collate = list(times.values())[:2]
         for name, seconds in times.items():
             rate = num_rows * length / seconds / 1e6
             text = f"{mask / seconds:7.1f} {collate / seconds:8.1f} {rate:8.1f}"
             lines.setdefault(name, []).append(text)
-    shapes = "   ".join(f"{f'{b} x {n}':>25}" for b, n in SHAPES)
+    shapes = "   ".join(f"{f'{b} x {n}':>25}" for b, n in asked.shapes)
     print(f"{'':28}   {shapes}")
-    print(f"{'':28}   " + "   ".join(" x mask x collate  Mtok/s" for _ in SHAPES))
+    print(f"{'':28}   " + "   ".join(" x mask x collate  Mtok/s" for _ in asked.shapes))
     for name, columns in lines.items():
         print(f"{name:28}   " + "   ".join(columns))
 

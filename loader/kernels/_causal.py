@@ -11,16 +11,16 @@ from premask.kernels._rows import Batch, Flat
 
 _SPECIAL, _DOCUMENT = int(Boundary.SPECIAL), int(Boundary.DOCUMENT_START)
 
-Kernel = Callable[[Flat, int, bool, Batch, np.ndarray, np.ndarray], None]
+Kernel = Callable[[Flat, Batch, int, bool, np.ndarray, np.ndarray], None]
 
 
 def _make(sources: str) -> Kernel:
     @kernel
     def copy_rows(
         rows: Flat,
+        batch: Batch,
         pad_id: int,
         mask_first: bool,
-        batch: Batch,
         position_ids: np.ndarray,
         document_ids: np.ndarray,
     ) -> None:
@@ -29,15 +29,15 @@ def _make(sources: str) -> Kernel:
         counts_documents = len(position_ids) > 0
         width = batch.input_ids.shape[1]
         for row in range(len(rows.lengths)):
-            start, count = rows.starts[row], rows.lengths[row]
+            count = rows.lengths[row]
             ids, labels = batch.input_ids[row], batch.labels[row]
             attention = batch.attention_mask[row]
             rank: Integer = 0
             documents: Integer = 0
             first = 0
             for place in range(count):
-                bits = np.int64(rows.boundaries[start + place])
-                token = np.int64(rows.input_ids[start + place])
+                bits = np.int64(rows.boundaries[row, place])
+                token = np.int64(rows.input_ids[row, place])
                 opens = place == 0 or ((bits & _DOCUMENT) != 0 and rank > 0)
                 rank += 1 - (bits & _SPECIAL)
                 ids[place], attention[place] = token, 1

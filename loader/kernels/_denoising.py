@@ -16,7 +16,7 @@ from premask.kernels._compile import NEVER, SOURCES, Integer, compiled, kernel
 from premask.kernels._laws import Noise
 from premask.kernels._permute import key_of_place, permute_sentences
 from premask.kernels._race import fill, level_of, smallest_keys
-from premask.kernels._random import fill_words, row_key, word_of
+from premask.kernels._random import fill_words, row_keys, word_of
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.masking.objectives._infilling import SPARE_DRAWS
 from premask.masking.threefry import LENGTHS, REPLACE, ROW, SECOND, SELECT
@@ -24,7 +24,7 @@ from premask.masking.threefry import LENGTHS, REPLACE, ROW, SECOND, SELECT
 _SPECIAL, _DOCUMENT = np.uint8(Boundary.SPECIAL), np.uint8(Boundary.DOCUMENT_START)
 _OPENS_WORD = np.uint8(Boundary.WORD_START | Boundary.SENTENCE_START)
 
-Kernel = Callable[[Flat, int, Noise, Scratch, Batch], None]
+Kernel = Callable[[Flat, Batch, Scratch, int, Noise], None]
 
 
 class Words(NamedTuple):
@@ -212,7 +212,7 @@ def _write_rest(
 
 def _make(sources: str) -> Kernel:
     @kernel
-    def denoise(rows: Flat, word: int, law: Noise, scratch: Scratch, batch: Batch) -> None:
+    def denoise(rows: Flat, batch: Batch, scratch: Scratch, word: int, law: Noise) -> None:
         _ = sources
         numbers, flags = scratch.numbers, scratch.flags
         words = Words(
@@ -227,11 +227,11 @@ def _make(sources: str) -> Kernel:
         )
         keys, order, lengths, spans = numbers[8], numbers[9], numbers[10], numbers[11]
         ids, histogram, segments, starts = numbers[12], numbers[13], flags[0], flags[1]
+        row_keys(rows.seeds, word, rows.epochs, scratch.keys)
         for row in range(len(rows.lengths)):
-            start, count = rows.starts[row], rows.lengths[row]
-            tokens = rows.input_ids[start : start + count]
-            bounds = rows.boundaries[start : start + count]
-            high, low = row_key(rows.seeds[row], word, rows.epochs[row])
+            count = rows.lengths[row]
+            tokens, bounds = rows.input_ids[row, :count], rows.boundaries[row, :count]
+            high, low = scratch.keys[0, row], scratch.keys[1, row]
             num_text, leading, end = _find_text(law, bounds, segments, starts)
             insert = np.int64(law.insertions[min(num_text, len(law.insertions) - 1)])
             wanted = count + max(insert, SPARE_DRAWS)

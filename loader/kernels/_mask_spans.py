@@ -14,7 +14,7 @@ from premask.kernels._choose import budget_of
 from premask.kernels._compile import NEVER, SOURCES, Integer, compiled, kernel
 from premask.kernels._laws import Anchors, Budgets, Choice, Corruption
 from premask.kernels._race import fill, smallest_keys
-from premask.kernels._random import draw_words, row_key, word_of
+from premask.kernels._random import draw_words, row_keys, word_of
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.kernels._substitute import share_decisions, write_row
 from premask.kernels._units import find_units
@@ -22,7 +22,7 @@ from premask.masking.threefry import LENGTHS
 
 _SPECIAL = np.uint8(Boundary.SPECIAL)
 
-Kernel = Callable[[Flat, int, Budgets, Choice, Anchors, Corruption, Scratch, Batch], None]
+Kernel = Callable[[Flat, Batch, Scratch, int, Budgets, Choice, Anchors, Corruption], None]
 
 
 @compiled
@@ -139,13 +139,13 @@ def _make(sources: str) -> Kernel:
     @kernel
     def mask_spans(
         rows: Flat,
+        batch: Batch,
+        scratch: Scratch,
         word: int,
         limits: Budgets,
         law: Choice,
         anchors: Anchors,
         corrupt: Corruption,
-        scratch: Scratch,
-        batch: Batch,
     ) -> None:
         _ = sources
         numbers, flags, counts = scratch.numbers, scratch.flags, scratch.numbers[9]
@@ -153,11 +153,11 @@ def _make(sources: str) -> Kernel:
         unit_of, decisions, firsts, lasts = numbers[4], numbers[5], numbers[6], numbers[7]
         chosen, text, opens, marks = numbers[8], flags[0], flags[1], flags[2]
         eights, closes = flags.view(np.uint64)[2], flags[3]
+        row_keys(rows.seeds, word, rows.epochs, scratch.keys)
         for row in range(len(rows.lengths)):
-            start, count = rows.starts[row], rows.lengths[row]
-            tokens = rows.input_ids[start : start + count]
-            bounds = rows.boundaries[start : start + count]
-            high, low = row_key(rows.seeds[row], word, rows.epochs[row])
+            count = rows.lengths[row]
+            tokens, bounds = rows.input_ids[row, :count], rows.boundaries[row, :count]
+            high, low = scratch.keys[0, row], scratch.keys[1, row]
             num_text = draw_words(high, low, bounds, -1, False, first, second, text)
             edges = opens, closes, firsts, lasts
             units = find_units(law, bounds, text, num_text, *edges)

@@ -1,6 +1,6 @@
 """The kernels of ``mask_units``: stored rows to a finished batch, in one pass over the rows.
 
-Cost (one core): about 400 million tokens per second for tokens, 200 for words.
+Cost (one core with AVX-512): 2 ns per token for tokens, 3.5 for words.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from premask.kernels._choose import budget_of, choose_tokens, mark_candidates, u
 from premask.kernels._compile import NEVER, SOURCES, kernel
 from premask.kernels._laws import Budgets, Choice, Corruption
 from premask.kernels._race import fill
-from premask.kernels._random import draw_words, row_key
+from premask.kernels._random import draw_words, row_keys
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.kernels._substitute import share_decisions, write_row
 from premask.kernels._units import find_units, race_units, select_up_to, take_units
 
-Kernel = Callable[[Flat, int, Budgets, Choice, Corruption, Scratch, Batch], None]
+Kernel = Callable[[Flat, Batch, Scratch, int, Budgets, Choice, Corruption], None]
 
 
 def _make_tokens(sources: str) -> Kernel:
     @kernel
     def mask_tokens(
         rows: Flat,
+        batch: Batch,
+        scratch: Scratch,
         word: int,
         limits: Budgets,
         law: Choice,
         corrupt: Corruption,
-        scratch: Scratch,
-        batch: Batch,
     ) -> None:
         _ = sources
         numbers, flags = scratch.numbers, scratch.flags
@@ -40,15 +40,15 @@ def _make_tokens(sources: str) -> Kernel:
         eights = flags.view(np.uint64)[2]
         plain = law.candidate_bits == 0 and not law.weighted
         upper = -1 if law.weighted else upper_bits(law)
+        row_keys(rows.seeds, word, rows.epochs, scratch.keys)
         for row in range(len(rows.lengths)):
-            start, count = rows.starts[row], rows.lengths[row]
-            tokens = rows.input_ids[start : start + count]
-            bounds = rows.boundaries[start : start + count]
-            high, low = row_key(rows.seeds[row], word, rows.epochs[row])
+            count = rows.lengths[row]
+            tokens, bounds = rows.input_ids[row, :count], rows.boundaries[row, :count]
+            high, low = scratch.keys[0, row], scratch.keys[1, row]
             counted = running = draw_words(high, low, bounds, upper, True, keys, second, text)
             runs = text
             if not plain:
-                codes = rows.codes[start : start + count]
+                codes = rows.codes[row, :count]
                 running = mark_candidates(law, tokens, bounds, codes, text, candidates, weights)
                 runs = candidates
             if law.by_unit:
@@ -72,12 +72,12 @@ def _make_units(sources: str) -> Kernel:
     @kernel
     def mask_units(
         rows: Flat,
+        batch: Batch,
+        scratch: Scratch,
         word: int,
         limits: Budgets,
         law: Choice,
         corrupt: Corruption,
-        scratch: Scratch,
-        batch: Batch,
     ) -> None:
         _ = sources
         numbers, flags = scratch.numbers, scratch.flags
@@ -87,14 +87,14 @@ def _make_units(sources: str) -> Kernel:
         text, candidates, opens, closes = flags[0], flags[1], flags[2], flags[3]
         marks, eights = flags[4], flags.view(np.uint64)[4]
         plain = law.candidate_bits == 0 and not law.weighted
+        row_keys(rows.seeds, word, rows.epochs, scratch.keys)
         for row in range(len(rows.lengths)):
-            start, count = rows.starts[row], rows.lengths[row]
-            tokens = rows.input_ids[start : start + count]
-            bounds = rows.boundaries[start : start + count]
-            high, low = row_key(rows.seeds[row], word, rows.epochs[row])
+            count = rows.lengths[row]
+            tokens, bounds = rows.input_ids[row, :count], rows.boundaries[row, :count]
+            high, low = scratch.keys[0, row], scratch.keys[1, row]
             num_text = counted = draw_words(high, low, bounds, -1, False, first, second, text)
             if not plain:
-                codes = rows.codes[start : start + count]
+                codes = rows.codes[row, :count]
                 mark_candidates(law, tokens, bounds, codes, text, candidates, weights)
             seen = candidates
             if plain:

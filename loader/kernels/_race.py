@@ -9,7 +9,7 @@ set as a full sort. Cost: 0.1 to 0.5 ns per key, the more the shorter the row.
 from __future__ import annotations
 
 import numpy as np
-from premask.kernels._compile import Integer, compiled
+from premask.kernels._compile import Integer, compiled, widest_vectors
 from premask.masking._backend import INT32_MAX
 
 BUCKETS = 512
@@ -52,6 +52,7 @@ def few_places_of(
 @compiled
 def fill(keys: np.ndarray, count: Integer, value: Integer) -> None:
     """Sets the first `count` keys."""
+    widest_vectors()
     for place in range(count):
         keys[place] = value
 
@@ -59,6 +60,7 @@ def fill(keys: np.ndarray, count: Integer, value: Integer) -> None:
 @compiled
 def count_up_to(keys: np.ndarray, count: Integer, level: Integer) -> Integer:
     """How many of the first `count` keys are at most `level`."""
+    widest_vectors()
     found = np.int32(0)
     for place in range(count):
         found = np.int32(found + np.int32(keys[place] <= level))
@@ -68,6 +70,7 @@ def count_up_to(keys: np.ndarray, count: Integer, level: Integer) -> Integer:
 @compiled
 def cost_up_to(keys: np.ndarray, costs: np.ndarray, count: Integer, level: Integer) -> Integer:
     """What those of the first `count` keys that are at most `level` cost together."""
+    widest_vectors()
     found = np.int32(0)
     for place in range(count):
         found = np.int32(found + (costs[place] if keys[place] <= level else np.int32(0)))

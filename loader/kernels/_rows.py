@@ -1,4 +1,4 @@
-"""What kernels read and write: values with starts and lengths, as in Arrow, and a batch."""
+"""What kernels read and write: stored rows, a batch, and room to work in."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 
 class Flat(NamedTuple):
-    """Rows as stretches of long arrays: row ``i`` is ``[starts[i], starts[i] + lengths[i])``.
+    """Rows as they are stored, in flat (C-contiguous) arrays.
 
     Attributes:
-        input_ids: uint16 or uint32 ``[N]``.
-        boundaries: uint8 ``[N]``.
-        codes: uint8 ``[N]``, the track that the policy reads; empty where it reads none.
-        starts, lengths: int64 ``[B]``.
+        input_ids: uint16 or uint32 ``[B, W]``, each row followed by anything.
+        boundaries: uint8 ``[B, W]``.
+        codes: uint8 ``[B, W]``, the track that the policy reads; ``[0, 0]``: it reads none.
+        lengths: int64 ``[B]``.
         seeds: uint64 ``[B]``.
         epochs: int32 ``[B]``.
     """
@@ -22,7 +22,6 @@ class Flat(NamedTuple):
     input_ids: np.ndarray
     boundaries: np.ndarray
     codes: np.ndarray
-    starts: np.ndarray
     lengths: np.ndarray
     seeds: np.ndarray
     epochs: np.ndarray
@@ -37,13 +36,15 @@ class Batch(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for one row at a time: kernels allocate nothing.
+    """Room for the keys of all rows and for one row at a time: kernels allocate nothing.
 
     Attributes:
+        keys: uint32 ``[2, B]``.
         numbers: int32 ``[14, N]``, wider than the longest row and than a histogram.
         flags: uint8 ``[5, N]``, N a multiple of 64.
     """
 
+    keys: np.ndarray
     numbers: np.ndarray
     flags: np.ndarray
 
@@ -51,7 +52,11 @@ class Scratch(NamedTuple):
 _LEAST, _SPARE = 512, 64
 
 
-def scratch_for(width: int) -> Scratch:
-    """Room for rows of up to `width` tokens."""
+def scratch_for(num_rows: int, width: int) -> Scratch:
+    """Room for `num_rows` rows of up to `width` tokens."""
     room = max(width, _LEAST) // _SPARE * _SPARE + 2 * _SPARE
-    return Scratch(np.empty((14, room), np.int32), np.empty((5, room), np.uint8))
+    return Scratch(
+        np.empty((2, num_rows), np.uint32),
+        np.empty((14, room), np.int32),
+        np.empty((5, room), np.uint8),
+    )

@@ -13,13 +13,13 @@ from premask._format import IGNORE_LABEL, Boundary
 from premask.kernels._compile import SOURCES, Integer, compiled, kernel
 from premask.kernels._laws import Spans
 from premask.kernels._race import level_of
-from premask.kernels._random import fill_words, row_key, word_of
+from premask.kernels._random import fill_words, row_keys, word_of
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.masking.threefry import ROW, SELECT
 
 _SPECIAL, _DOCUMENT = int(Boundary.SPECIAL), int(Boundary.DOCUMENT_START)
 
-Kernel = Callable[[Flat, int, Spans, Scratch, Batch], None]
+Kernel = Callable[[Flat, Batch, Scratch, int, Spans], None]
 
 
 @compiled
@@ -133,15 +133,15 @@ def _write_pair(
 def _make(sources: str) -> Kernel:
     @kernel
     def corrupt_spans(
-        rows: Flat, word: int, law: Spans, scratch: Scratch, batch: Batch
+        rows: Flat, batch: Batch, scratch: Scratch, word: int, law: Spans
     ) -> None:
         _ = sources
         numbers, flags = scratch.numbers, scratch.flags
+        row_keys(rows.seeds, word, rows.epochs, scratch.keys)
         for row in range(len(rows.lengths)):
-            start, count = rows.starts[row], rows.lengths[row]
-            tokens = rows.input_ids[start : start + count]
-            bounds = rows.boundaries[start : start + count]
-            high, low = row_key(rows.seeds[row], word, rows.epochs[row])
+            count = rows.lengths[row]
+            tokens, bounds = rows.input_ids[row, :count], rows.boundaries[row, :count]
+            high, low = scratch.keys[0, row], scratch.keys[1, row]
             num_text: Integer = np.int64(0)
             for place in range(count):
                 num_text += 1 - np.int64(bounds[place] & np.uint8(_SPECIAL))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from premask._format import IGNORE_LABEL
-from premask.kernels._compile import Integer, compiled
+from premask.kernels._compile import Integer, compiled, widest_vectors
 from premask.kernels._laws import Corruption
 from premask.kernels._race import few_places_of
 from premask.kernels._random import word_of
@@ -72,6 +72,7 @@ def write_row(
     labels: np.ndarray,
 ) -> None:
     """One row of `input_ids`, `attention_mask` and `labels`, padding and all."""
+    widest_vectors()
     count = len(tokens)
     mask_id, mask_until = np.int32(law.mask_id), np.int32(law.mask_until)
     random_until = np.int32(law.random_until)

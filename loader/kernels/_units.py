@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from premask._format import Boundary
-from premask.kernels._compile import NEVER, Integer, compiled
+from premask.kernels._compile import NEVER, Integer, compiled, widest_vectors
 from premask.kernels._laws import Choice
 from premask.kernels._race import (
     between,
@@ -41,6 +41,7 @@ def find_units(
     lasts: np.ndarray,
 ) -> Integer:
     """The units of a row, first and last positions, and where they open; their number."""
+    widest_vectors()
     count: Integer = len(bounds)
     if count == 0:
         return 0
@@ -102,6 +103,7 @@ def race_units(
     costs: np.ndarray,
 ) -> Integer:
     """The keys and costs of units; how many run. Under S1 those run that are chosen."""
+    widest_vectors()
     highest = np.int32((1 << (31 - law.bits)) - 2)
     if law.chosen_until == -2:
         for unit in range(num_units):

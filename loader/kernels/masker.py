@@ -72,8 +72,8 @@ class KernelMasker(Masker):
         """Compiles the kernel, or loads it from disk, for outputs of `dtype`."""
         ids = np.zeros((1, 1), np.uint16 if self.binding.vocabulary.size <= _NARROW else "u4")
         columns = [ids, np.ones((1, 1), np.uint8), np.zeros((1, 1), np.uint8)]
-        flat = _flat(columns, np.ones(1, np.int64), np.zeros(1, np.uint64), 0)
-        self._program.run(flat, 1, dtype)
+        rows = _flat(columns, np.ones(1, np.int64), np.zeros(1, np.uint64), 0)
+        self._program.run(rows, 1, dtype)
 
     def _check_rows(self, rows: Rows, lengths: np.ndarray) -> None:
         self._refuse_lacking([name for name in self._tracks if name not in rows.lists])
@@ -90,26 +90,24 @@ class KernelMasker(Masker):
 
 
 _INT32 = np.dtype(np.int32)
-_NO_CODES = np.empty(0, np.uint8)
+_NO_CODES = np.empty((0, 0), np.uint8)
 
 
 def _flat(
     columns: list[np.ndarray], lengths: np.ndarray, seeds: np.ndarray, epochs: Any
 ) -> Flat:
-    """Columns ``[B, W]`` (ids, boundaries, maybe a track) as one long array each."""
+    """Columns ``[B, W]`` (ids, boundaries, maybe a track) in the types that kernels take."""
     ids, *codes = columns
     if ids.dtype != np.uint16 and int(ids.max(initial=0)) < _NARROW:
         ids = ids.astype(np.uint16)
-    num_rows, stride = ids.shape
-    flags = [np.ascontiguousarray(array[:, :stride], np.uint8).reshape(-1) for array in codes]
-    of_rows = np.empty(num_rows, np.int32)
+    flags = [np.ascontiguousarray(array, np.uint8) for array in codes]
+    of_rows = np.empty(len(ids), np.int32)
     of_rows[:] = epochs
     return Flat(
-        input_ids=np.ascontiguousarray(ids).reshape(-1),
+        input_ids=np.ascontiguousarray(ids),
         boundaries=flags[0],
         codes=flags[1] if len(flags) > 1 else _NO_CODES,
-        starts=np.arange(num_rows, dtype=np.int64) * stride,
-        lengths=lengths.astype(np.int64, copy=False),
+        lengths=np.ascontiguousarray(lengths, np.int64),
         seeds=np.ascontiguousarray(seeds, np.uint64),
         epochs=of_rows,
     )

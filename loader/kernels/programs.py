@@ -35,6 +35,26 @@ class Program:
     run: Run
 
 
+class _Calls:
+    """A kernel, imported when it is first called, and its machine code by types of arrays.
+
+    The tables of a policy have the same types in every call, and rows and batches but for the
+    two that tell codes apart.
+    """
+
+    def __init__(self, load: Callable[[], Callable[..., None]]) -> None:
+        self._load = load
+        self._entries: dict[tuple[np.dtype, np.dtype], Callable[..., None]] = {}
+
+    def __call__(self, rows: Flat, batch: Batch, *tables: Any) -> None:
+        types = rows.input_ids.dtype, batch.labels.dtype
+        if types not in self._entries:
+            from premask.kernels._compile import entry_of
+
+            self._entries[types] = entry_of(self._load(), (rows, batch, *tables))
+        self._entries[types](rows, batch, *tables)
+
+
 def compile_program(policy: Policy, binding: Binding) -> Program | None:
     """The program of `policy`; None where kernels do not cover it."""
     make = COVERED.get(policy.operation)
@@ -49,12 +69,16 @@ def _mask_units(parameters: Mapping[str, Any], binding: Binding, word: int) -> P
     corrupt = _laws.corruption(parameters, binding)
     by_token = parameters["units"] == "token"
 
-    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
+    def load() -> Callable[..., None]:
         from premask.kernels import _mask_units as kernels
 
-        mask = kernels.mask_tokens if by_token else kernels.mask_units
-        batch = _empty(rows, width, dtype)
-        mask(rows, word, limits, law, corrupt, scratch_for(width), batch)
+        return kernels.mask_tokens if by_token else kernels.mask_units
+
+    mask = _Calls(load)
+
+    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
+        batch, scratch = _empty(rows, width, dtype), scratch_for(len(rows.lengths), width)
+        mask(rows, batch, scratch, word, limits, law, corrupt)
         return batch._asdict()
 
     return Program(track=_laws.track_of_weights(parameters, binding), run=run)
@@ -77,11 +101,16 @@ def _mask_spans(parameters: Mapping[str, Any], binding: Binding, word: int) -> P
     limits = _laws.budgets(parameters, binding)
     corrupt = _laws.corruption(parameters, binding)
 
-    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
+    def load() -> Callable[..., None]:
         from premask.kernels._mask_spans import mask_spans
 
-        batch = _empty(rows, width, dtype)
-        mask_spans(rows, word, limits, law, anchors, corrupt, scratch_for(width), batch)
+        return mask_spans
+
+    mask = _Calls(load)
+
+    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
+        batch, scratch = _empty(rows, width, dtype), scratch_for(len(rows.lengths), width)
+        mask(rows, batch, scratch, word, limits, law, anchors, corrupt)
         return batch._asdict()
 
     return Program(track=None, run=run)
@@ -92,13 +121,18 @@ def _clm(parameters: Mapping[str, Any], binding: Binding, word: int) -> Program:
     pad_id = binding.vocabulary.pad_id or 0
     mask_first, resets = bool(parameters["mask_first"]), parameters["reset_positions"]
 
-    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
+    def load() -> Callable[..., None]:
         from premask.kernels._causal import copy_rows
 
+        return copy_rows
+
+    copy = _Calls(load)
+
+    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
         batch = _empty(rows, width, dtype)
         shape = (len(rows.lengths) if resets else 0, width)
         found = {name: np.empty(shape, dtype) for name in ("position_ids", "document_ids")}
-        copy_rows(rows, pad_id, mask_first, batch, *found.values())
+        copy(rows, batch, pad_id, mask_first, *found.values())
         return {**batch._asdict(), **(found if resets else {})}
 
     return Program(track=None, run=run)
@@ -131,13 +165,18 @@ def _span_corruption(
         pad_id=source.pad,
     )
 
-    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
+    def load() -> Callable[..., None]:
         from premask.kernels._span_corruption import corrupt_spans
 
+        return corrupt_spans
+
+    corrupt = _Calls(load)
+
+    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
         num_rows = len(rows.lengths)
         shapes = source.width(width), source.width(width), pair.target.width(width)
         batch = Batch(*(np.empty((num_rows, shape), dtype) for shape in shapes))
-        corrupt_spans(rows, word, law, scratch_for(width), batch)
+        corrupt(rows, batch, scratch_for(num_rows, width), word, law)
         return batch._asdict()
 
     return Program(track=None, run=run)
@@ -148,13 +187,18 @@ def _denoising(parameters: Mapping[str, Any], binding: Binding, word: int) -> Pr
         return None
     law = _laws.noise(parameters, binding)
 
-    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
+    def load() -> Callable[..., None]:
         from premask.kernels._denoising import denoise
 
+        return denoise
+
+    corrupt = _Calls(load)
+
+    def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
         wide = width + int(law.insertions[min(width, len(law.insertions) - 1)])
         shapes = ((len(rows.lengths), size) for size in (wide, wide, width))
         batch = Batch(*(np.empty(shape, dtype) for shape in shapes))
-        denoise(rows, word, law, scratch_for(wide), batch)
+        corrupt(rows, batch, scratch_for(len(rows.lengths), wide), word, law)
         return batch._asdict()
 
     return Program(track=None, run=run)

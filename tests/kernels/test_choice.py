@@ -140,3 +140,20 @@ def test_a_kernel_is_compiled_once_and_then_read_from_disk(tmp_path: Path) -> No
         for _ in range(2)
     ]
     assert outputs == [["0", "1"], ["1", "0"]]
+
+
+def test_random_words_are_made_in_the_widest_vectors_of_the_machine() -> None:
+    import numba
+    from numba.core import codegen
+    from premask.kernels._random import fill_words
+
+    machine: Any = codegen
+    if "+avx512f" not in machine.get_host_cpu_features():
+        pytest.skip("this machine has no vectors of 512 bits")
+
+    @numba.njit
+    def draw(high: Any, low: Any, first: Any, second: Any) -> None:
+        fill_words(high, low, 0, len(first), first, second)
+
+    draw(np.uint32(1), np.uint32(2), np.empty(64, np.int32), np.empty(64, np.int32))
+    assert "zmm" in draw.inspect_asm(draw.signatures[0])

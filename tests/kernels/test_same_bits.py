@@ -139,6 +139,26 @@ def test_ids_beyond_16_bits_give_the_bits_of_the_reference() -> None:
     assert_same(expected, found)
 
 
+def test_one_masker_takes_ids_of_two_and_of_four_bytes_in_turn() -> None:
+    policy = premask.policy("random")
+    masker = on_kernel(policy, BINDING)
+    for long_ids, dtype in [(False, "i4"), (True, "i4"), (False, "i8"), (True, "i8")] * 2:
+        rows = batch_of(9, long_ids=long_ids)
+        expected = policy.bind(BINDING)(rows.pad(length=LONGEST), 5)
+        found = masker.batch(rows, 5, LONGEST, np.dtype(dtype))
+        assert {x.dtype for x in found.values()} == {np.dtype(dtype)}
+        assert_same(expected, {name: x.astype(np.int32) for name, x in found.items()})
+
+
+def test_rows_with_gaps_in_memory_give_the_bits_of_the_reference() -> None:
+    every_third: Any = np.s_[::-3]
+    rows, policy = batch_of(30).take(every_third), premask.policy("whole_word")
+    assert not rows.lists[INPUT_IDS].flags.c_contiguous
+    expected = policy.bind(BINDING)(rows.pad(length=LONGEST), 5)
+    found = on_kernel(policy, BINDING).batch(rows, 5, LONGEST, np.dtype(np.int32))
+    assert_same(expected, found)
+
+
 def test_a_batch_of_no_rows_has_the_shapes_of_the_reference() -> None:
     rows, policy = batch_of(3).take(np.arange(0)), premask.policy("random")
     found = on_kernel(policy, BINDING).batch(rows, 0, 8, np.dtype(np.int64))
