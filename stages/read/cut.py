@@ -98,26 +98,26 @@ def chunks(
     position = stream.position
     skipping = False
     for block in stream:
-        window = (held[-1][-OVERLAP_BYTES:] if held else b"") + block
         if skipping:
+            window = held[0] + block
             match = pattern.search(window)
             cut = match.end() if match else len(window) - OVERLAP_BYTES
             position += max(cut, 0)
             held = [window[max(cut, 0) :]]
             skipping = match is None
             continue
+        boundary = _last_boundary(held[-1] if held else b"", block, pattern)
+        cut = sum(map(len, held)) + (boundary or 0)
         held.append(block)
-        boundary = _last_boundary(window, pattern)
         num_bytes = sum(map(len, held))
-        cut = num_bytes - len(window) + boundary
-        if boundary and cut:
+        if boundary is not None and cut:
             buffer = b"".join(held)
             yield position, buffer[:cut]
             position += cut
             held = [buffer[cut:]]
         elif num_bytes > _reader.MAX_DOCUMENT_BYTES:
             reject_long(name, position, ledger)
-            held = [window[-OVERLAP_BYTES:]]
+            held = [b"".join(held)[-OVERLAP_BYTES:]]
             position += num_bytes - len(held[0])
             skipping = True
     if held and not skipping:
@@ -136,15 +136,23 @@ def reject_long(name: str, position: int, ledger: Ledger) -> None:
     )
 
 
-def _last_boundary(window: bytes, pattern: Pattern) -> int:
-    """The last boundary in the window, or one that is about as late; 0 where there is none."""
-    for size in (_FIRST_WINDOW, _SEARCH_BYTES, len(window)):
-        start = max(len(window) - size, 0)
-        last = -1
-        for match in pattern.finditer(window, start):
-            last = match.end()
-        if last > 0:
-            return last
-        if not start:
-            break
-    return 0
+def _last_boundary(before: bytes, block: bytes, pattern: Pattern) -> int | None:
+    """The last boundary, or one that is about as late; None where there is none.
+
+    It is a place in `block`, negative where it lies in what stands `before`.
+    """
+    size = _FIRST_WINDOW
+    while size + OVERLAP_BYTES <= len(block):
+        if (found := _last_end(pattern, block, len(block) - size)) is not None:
+            return found
+        size *= 4
+    before = before[-OVERLAP_BYTES:]
+    found = _last_end(pattern, before + block, 0)
+    return found - len(before) if found else None
+
+
+def _last_end(pattern: Pattern, window: bytes, start: int) -> int | None:
+    last = None
+    for match in pattern.finditer(window, start):
+        last = match.end()
+    return last

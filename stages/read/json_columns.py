@@ -27,6 +27,7 @@ from pyarrow import json as arrow_json
 Int64 = npt.NDArray[np.int64]
 
 MOST_BRACKETS = 500
+_BRACE_BIT = np.uint8(ord("{") ^ ord("["))  # all that tells the one from the other
 _MOST_FAILURES = 8  # blocks in a row: no use in parsing all of them twice
 
 
@@ -57,7 +58,7 @@ class ColumnParser:
 
     def __init__(self, id_field: str, text_fields: Sequence[str]) -> None:
         self._names = (id_field, *text_fields)
-        self._id_types = [pa.string(), pa.int64()]  # the one that fitted last comes first
+        self._id_types = [pa.large_string(), pa.int64()]  # the one that fitted last comes first
         self._failures = 0
 
     def parse(self, data: bytes) -> Columns | None:
@@ -75,7 +76,7 @@ class ColumnParser:
         table = self._table(data)
         if table is None or table.num_rows != len(starts_L):
             return None
-        ids, *texts = (column.combine_chunks() for column in table.columns)
+        ids, *texts = (_whole(column) for column in table.columns)
         exact = pc.is_valid(texts[0])
         for other in texts[1:]:
             exact = pc.and_(exact, pc.is_valid(other))
@@ -85,13 +86,13 @@ class ColumnParser:
             starts_L=starts_L,
             stops_L=stops_L,
             ids=ids.cast(pa.large_string()),
-            texts=tuple(text.cast(pa.large_string()) for text in texts),
+            texts=tuple(texts),
             exact=exact,
         )
 
     def _table(self, data: bytes) -> pa.Table | None:
         for kind in tuple(self._id_types):
-            types = (kind, *(pa.string() for _ in self._names[1:]))
+            types = (kind, *(pa.large_string() for _ in self._names[1:]))
             schema = pa.schema(list(zip(self._names, types, strict=True)))
             try:
                 table = arrow_json.read_json(
@@ -110,6 +111,11 @@ class ColumnParser:
         return None
 
 
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """Its only chunk as it is: `combine_chunks` would copy that, too."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def _lines(data: bytes) -> tuple[Int64, Int64]:
     """Where the lines that are not empty begin, and where they end."""
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
@@ -126,9 +132,9 @@ def _is_plain(data: bytes, starts_L: Int64, stops_L: Int64) -> bool:
     last_L = last_L - ((view[last_L] == ord("\r")) & (last_L > starts_L))
     if not np.all((view[starts_L] == ord("{")) & (view[last_L] == ord("}"))):
         return False
-    if data.count(b"[") + data.count(b"{") >= MOST_BRACKETS + len(starts_L):
-        brackets = np.flatnonzero((view == ord("[")) | (view == ord("{")))
-        line = np.searchsorted(starts_L, brackets, side="right") - 1
+    is_bracket = (view | _BRACE_BIT) == ord("{")
+    if np.count_nonzero(is_bracket) >= MOST_BRACKETS + len(starts_L):
+        line = np.searchsorted(starts_L, np.flatnonzero(is_bracket), side="right") - 1
         if np.bincount(line).max() >= MOST_BRACKETS:
             return False
     try:

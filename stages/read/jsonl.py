@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from premask._errors import RequestError
@@ -119,11 +118,10 @@ class _Lines:
     def columns(self, found: Columns, data: bytes, start: int) -> Iterator[pa.RecordBatch]:
         """The lines of a block as batches, those in doubt read one by one."""
         positions_L = start + found.starts_L
-        others = np.flatnonzero(~found.exact.to_numpy(zero_copy_only=False)).tolist()
+        others = pc.indices_nonzero(pc.invert(found.exact)).to_pylist()
         borders = [0, *(place for line in others for place in (line, line + 1))]
-        unnamed = pc.or_kleene(pc.is_null(found.ids), pc.equal(found.ids, ""))
-        ids = positional_ids(self.name, pa.array(positions_L))
-        columns = [pc.if_else(unnamed, ids, found.ids), pa.array(positions_L), *found.texts]
+        positions = pa.array(positions_L)
+        columns = [self._named(found.ids, positions), positions, *found.texts]
         schema = DOCUMENTS if len(found.texts) == 1 else TARGETED_DOCUMENTS
         for index, (first, last) in enumerate(pairwise([*borders, len(positions_L)])):
             if index % 2:
@@ -133,6 +131,13 @@ class _Lines:
                 self.ledger.documents_read += last - first
                 arrays = [column.slice(first, last - first) for column in columns]
                 yield from within_limits(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+    def _named(self, ids: pa.Array, positions: pa.Array) -> pa.Array:
+        """The ids of lines, by their positions where they have none of their own."""
+        if not ids.null_count and pc.min(pc.binary_length(ids)).as_py():
+            return ids
+        unnamed = pc.or_kleene(pc.is_null(ids), pc.equal(ids, ""))
+        return pc.if_else(unnamed, positional_ids(self.name, positions), ids)
 
     def documents(self, data: bytes, start: int) -> Iterator[Document]:
         """The lines of a block, read one by one."""
