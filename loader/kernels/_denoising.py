@@ -14,8 +14,8 @@ import numpy as np
 from premask._format import IGNORE_LABEL, Boundary
 from premask.kernels._compile import NEVER, SOURCES, Integer, compiled, kernel
 from premask.kernels._laws import Noise
-from premask.kernels._permute import key_of_place, permute_sentences
-from premask.kernels._race import fill, level_of, smallest_keys
+from premask.kernels._permute import permute_sentences
+from premask.kernels._race import fill, key_of_place, level_of, smallest_keys
 from premask.kernels._random import fill_words, row_keys, word_of
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.masking.objectives._infilling import SPARE_DRAWS

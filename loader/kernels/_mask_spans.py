@@ -152,7 +152,7 @@ def _make(sources: str) -> Kernel:
         first, second, keys, places = numbers[0], numbers[1], numbers[2], numbers[3]
         unit_of, decisions, firsts, lasts = numbers[4], numbers[5], numbers[6], numbers[7]
         chosen, text, opens, marks = numbers[8], flags[0], flags[1], flags[2]
-        eights, closes = flags.view(np.uint64)[2], flags[3]
+        closes = flags[3]
         row_keys(rows.seeds, word, rows.epochs, scratch.keys)
         for row in range(len(rows.lengths)):
             count = rows.lengths[row]
@@ -173,7 +173,7 @@ def _make(sources: str) -> Kernel:
                 deciding = decisions
             drawn = chosen, np.int32(0), second, deciding
             outputs = batch.input_ids[row], batch.attention_mask[row], batch.labels[row]
-            write_row(corrupt, high, low, tokens, *drawn, marks, eights, places, *outputs)
+            write_row(corrupt, high, low, tokens, *drawn, marks, places, *outputs)
 
     return mask_spans
 

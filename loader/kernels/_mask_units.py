@@ -37,7 +37,6 @@ def _make_tokens(sources: str) -> Kernel:
         keys, second, places = numbers[0], numbers[1], numbers[2]
         weights, decisions = numbers[3], numbers[4]
         text, candidates, marks = flags[0], flags[1], flags[2]
-        eights = flags.view(np.uint64)[2]
         plain = law.candidate_bits == 0 and not law.weighted
         upper = -1 if law.weighted else upper_bits(law)
         row_keys(rows.seeds, word, rows.epochs, scratch.keys)
@@ -63,7 +62,7 @@ def _make_tokens(sources: str) -> Kernel:
                 deciding = decisions
             drawn = keys, level, second, deciding
             outputs = batch.input_ids[row], batch.attention_mask[row], batch.labels[row]
-            write_row(corrupt, high, low, tokens, *drawn, marks, eights, places, *outputs)
+            write_row(corrupt, high, low, tokens, *drawn, marks, places, *outputs)
 
     return mask_tokens
 
@@ -85,7 +84,7 @@ def _make_units(sources: str) -> Kernel:
         weights, decisions, firsts, lasts = numbers[4], numbers[5], numbers[6], numbers[7]
         costs, chosen = numbers[8], numbers[0]  # the random words of units are spent by then
         text, candidates, opens, closes = flags[0], flags[1], flags[2], flags[3]
-        marks, eights = flags[4], flags.view(np.uint64)[4]
+        marks = flags[4]
         plain = law.candidate_bits == 0 and not law.weighted
         row_keys(rows.seeds, word, rows.epochs, scratch.keys)
         for row in range(len(rows.lengths)):
@@ -120,7 +119,7 @@ def _make_units(sources: str) -> Kernel:
                 deciding = decisions
             drawn = chosen, np.int32(0), second, deciding
             outputs = batch.input_ids[row], batch.attention_mask[row], batch.labels[row]
-            write_row(corrupt, high, low, tokens, *drawn, marks, eights, places, *outputs)
+            write_row(corrupt, high, low, tokens, *drawn, marks, places, *outputs)
 
     return mask_units
 

@@ -6,16 +6,9 @@ import numpy as np
 from premask._format import Boundary
 from premask.kernels._compile import Integer, compiled
 from premask.kernels._laws import Noise
-from premask.kernels._race import smallest_keys
+from premask.kernels._race import key_of_place, smallest_keys
 
 _SENTENCE = np.uint8(Boundary.SENTENCE_START)
-
-
-@compiled
-def key_of_place(word: Integer, place: Integer, bits: Integer) -> Integer:
-    """The key of a race of equals: `premask.masking.objectives._chance.race`."""
-    highest = np.int64((1 << (31 - bits)) - 2)
-    return np.int32((min(np.int64(word) >> bits, highest) << bits) | place)
 
 
 @compiled

@@ -20,33 +20,12 @@ _FEW = 256
 
 
 @compiled
-def places_of(flags: np.ndarray, count: Integer, places: np.ndarray) -> Integer:
-    """The places (below `count`) of flags that are 1, in order; their number."""
-    found: Integer = 0
-    for place in range(count):
-        # Unsigned: of a signed index it would be asked at every access whether it is negative.
-        places[np.uint64(found)] = np.int32(place)
-        found += np.int64(flags[place])
-    return found
-
-
-@compiled
-def few_places_of(
-    flags: np.ndarray, eights: np.ndarray, count: Integer, places: np.ndarray
-) -> Integer:
-    """As `places_of`, where few flags are 1: eight that are 0 cost one look.
-
-    `eights` is `flags` seen as 64-bit numbers.
-    """
-    found, whole = np.int64(0), (count + 7) >> 3
-    for spare in range((whole << 3) - count):
-        flags[np.uint64(count + spare)] = 0
-    for eight in range(whole):
-        if eights[eight] != 0:
-            for place in range(eight << 3, (eight + 1) << 3):
-                places[np.uint64(found)] = np.int32(place)
-                found += np.int64(flags[np.uint64(place)])
-    return found
+def key_of_place(word: Integer, place: Integer, bits: Integer) -> Integer:
+    """The key of a race of equals: `premask.masking.objectives._chance.race`."""
+    highest = np.int32((1 << (31 - bits)) - 2)
+    key = np.int32(word >> bits)
+    key = highest if key > highest else key
+    return np.int32(np.int32(key << bits) | np.int32(place))
 
 
 @compiled

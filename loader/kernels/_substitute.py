@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from premask._format import IGNORE_LABEL
 from premask.kernels._compile import Integer, compiled, widest_vectors
+from premask.kernels._flags import places_of
 from premask.kernels._laws import Corruption
-from premask.kernels._race import few_places_of
 from premask.kernels._random import word_of
 from premask.masking.threefry import REPLACE
 
@@ -65,7 +65,6 @@ def write_row(
     words: np.ndarray,
     decisions: np.ndarray,
     marks: np.ndarray,
-    eights: np.ndarray,
     places: np.ndarray,
     ids: np.ndarray,
     attention: np.ndarray,
@@ -88,7 +87,7 @@ def write_row(
         marks[place] = np.uint8(taken & redrawn)
         attention[place] = 1
     if random_until > mask_until and len(law.replacements) > 0:
-        for index in range(few_places_of(marks, eights, count, places)):
+        for index in range(places_of(marks, count, places)):
             place = places[index]
             ids[place] = _replacement(law, high, low, place, words[place])
     for spare in range(len(ids) - count):

@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 from premask._format import Boundary
 from premask.kernels._compile import NEVER, Integer, compiled, widest_vectors
+from premask.kernels._flags import places_of
 from premask.kernels._laws import Choice
 from premask.kernels._race import (
     between,
     cost_up_to,
-    places_of,
     sort_few,
 )
 from premask.kernels._weights import key_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,10 @@ def _mask_units(parameters: Mapping[str, Any], binding: Binding, word: int) -> P
     mask = _Calls(load)
 
     def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
-        batch, scratch = _empty(rows, width, dtype), scratch_for(len(rows.lengths), width)
+        batch, scratch = (
+            _empty(rows, (width,) * 3, dtype),
+            scratch_for(len(rows.lengths), width),
+        )
         mask(rows, batch, scratch, word, limits, law, corrupt)
         return batch._asdict()
 
@@ -109,7 +112,10 @@ def _mask_spans(parameters: Mapping[str, Any], binding: Binding, word: int) -> P
     mask = _Calls(load)
 
     def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
-        batch, scratch = _empty(rows, width, dtype), scratch_for(len(rows.lengths), width)
+        batch, scratch = (
+            _empty(rows, (width,) * 3, dtype),
+            scratch_for(len(rows.lengths), width),
+        )
         mask(rows, batch, scratch, word, limits, law, anchors, corrupt)
         return batch._asdict()
 
@@ -129,7 +135,7 @@ def _clm(parameters: Mapping[str, Any], binding: Binding, word: int) -> Program:
     copy = _Calls(load)
 
     def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
-        batch = _empty(rows, width, dtype)
+        batch = _empty(rows, (width,) * 3, dtype)
         shape = (len(rows.lengths) if resets else 0, width)
         found = {name: np.empty(shape, dtype) for name in ("position_ids", "document_ids")}
         copy(rows, batch, pad_id, mask_first, *found.values())
@@ -173,10 +179,9 @@ def _span_corruption(
     corrupt = _Calls(load)
 
     def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
-        num_rows = len(rows.lengths)
-        shapes = source.width(width), source.width(width), pair.target.width(width)
-        batch = Batch(*(np.empty((num_rows, shape), dtype) for shape in shapes))
-        corrupt(rows, batch, scratch_for(num_rows, width), word, law)
+        widths = source.width(width), source.width(width), pair.target.width(width)
+        batch, scratch = _empty(rows, widths, dtype), scratch_for(len(rows.lengths), width)
+        corrupt(rows, batch, scratch, word, law)
         return batch._asdict()
 
     return Program(track=None, run=run)
@@ -196,19 +201,22 @@ def _denoising(parameters: Mapping[str, Any], binding: Binding, word: int) -> Pr
 
     def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
         wide = width + int(law.insertions[min(width, len(law.insertions) - 1)])
-        shapes = ((len(rows.lengths), size) for size in (wide, wide, width))
-        batch = Batch(*(np.empty(shape, dtype) for shape in shapes))
+        batch = _empty(rows, (wide, wide, width), dtype)
         corrupt(rows, batch, scratch_for(len(rows.lengths), wide), word, law)
         return batch._asdict()
 
     return Program(track=None, run=run)
 
 
-def _empty(rows: Flat, width: int, dtype: np.dtype) -> Batch:
+def _empty(rows: Flat, widths: Sequence[int], dtype: np.dtype) -> Batch:
     # One block: the allocator keeps it for the next batch, where three would go back to the
     # system and come again page by page, at ten times the cost of the mask.
-    block = np.empty((3, len(rows.lengths), width), dtype)
-    return Batch(block[0], block[1], block[2])
+    num_rows = len(rows.lengths)
+    block, arrays = np.empty(num_rows * sum(widths), dtype), []
+    for width in widths:
+        arrays.append(block[: num_rows * width].reshape(num_rows, width))
+        block = block[num_rows * width :]
+    return Batch(*arrays)
 
 
 COVERED: Mapping[str, Callable[[Mapping[str, Any], Binding, int], Program | None]] = {

@@ -41,7 +41,8 @@ def rows_of(
     binding: Binding = BINDING,
 ) -> Rows:
     """Rows of these lengths; some of specials alone; ids above 65,535 where `long_ids`."""
-    padded = random_rows(rng, len(lengths), LONGEST, shortest=LONGEST)
+    longest = binding.max_length
+    padded = random_rows(rng, len(lengths), longest, shortest=longest)
     ids, bounds = padded.input_ids, padded.boundaries
     for row, length in enumerate(lengths):
         if only_specials[row]:

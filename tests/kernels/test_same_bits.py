@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from premask import Policy, Rows
-from premask._format import INPUT_IDS
+from premask._format import INPUT_IDS, Boundary
 from premask.kernels.masker import KernelMasker
 from premask.masking._operation import Binding
 from premask.masking.presets import PRESETS
 
-from tests.kernels.ragged import LONGEST, WITH_SENTINELS, batch_of, ragged
+from tests.kernels.ragged import LONGEST, WITH_SENTINELS, batch_of, ragged, rows_of
 from tests.masking.batches import BINDING, assert_same
 
 pytest.importorskip("numba")
@@ -119,6 +119,32 @@ def test_denoising_gives_the_bits_of_the_reference(
     expected = policy.bind(BINDING)(rows.pad(length=width), epoch)
     found = on_kernel(policy, BINDING).batch(rows, epoch, width, np.dtype(np.int32))
     assert_same(expected, found)
+
+
+LONG = dataclasses.replace(WITH_SENTINELS, max_length=700)
+
+
+@pytest.mark.parametrize(
+    "name", ["random", "whole_word", "entity", "syntax", "span", "span_corruption", "denoising"]
+)
+def test_long_rows_give_the_bits_of_the_reference(name: str) -> None:
+    lengths = [700, 699, 640, 513, 512, 511, 65, 64, 1, 0]
+    rows = rows_of(np.random.default_rng(1), lengths, [False] * len(lengths), binding=LONG)
+    policy = premask.policy(name)
+    for epoch in range(3):
+        expected = policy.bind(LONG)(rows.pad(), epoch)
+        found = on_kernel(policy, LONG).batch(rows, epoch, 700, np.dtype(np.int32))
+        assert_same(expected, found)
+
+
+def test_runs_beyond_the_last_sentinel_stay_visible_as_in_the_reference() -> None:
+    rows = rows_of(np.random.default_rng(2), [700, 300], [False] * 2, binding=LONG)
+    rows.lists["boundaries"][:] |= np.uint8(
+        Boundary.DOCUMENT_START
+    )  # every noise token is a run
+    policy = premask.policy("span_corruption")
+    expected = policy.bind(LONG)(rows.pad(), 0)
+    assert_same(expected, on_kernel(policy, LONG).batch(rows, 0, 700, np.dtype(np.int32)))
 
 
 @pytest.mark.parametrize("name", ["random", "whole_word"])
