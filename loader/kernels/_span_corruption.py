@@ -158,14 +158,15 @@ def _tell(
     """`told`: sentinels and the tokens of their runs; `shown`: the row with sentinels in it."""
     widest_vectors()
     count = len(tokens)
-    for place in range(count):
-        shown[place] = np.int32(tokens[place])
+    for at in range(count):
+        shown[at] = np.int32(tokens[at])
     size, run = np.int64(0), np.int64(0)
     for index in range(places_of(noise, count, places)):
-        place = np.uint64(places[index])
+        place: Integer = np.uint64(places[index])
         token, begins = shown[place], np.int64(opens[place])
         # A sentinel that opens nothing is written over, and its place in `shown` is left out.
-        sentinel = law.sentinels[np.uint64(min(run, law.limit - 1))]
+        ordinal = run if run < law.limit else np.int64(law.limit - 1)
+        sentinel = law.sentinels[np.uint64(ordinal)]
         told[np.uint64(size)] = shown[place] = sentinel
         size, run = size + begins, run + begins
         told[np.uint64(size)] = token
