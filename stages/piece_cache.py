@@ -16,14 +16,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-from premask.stages.piece_borders import Family, find_borders
-from premask.stages.piece_table import LONGEST, PADDING, PieceTable, keys
+from premask.stages.piece_borders import Family, cut
+from premask.stages.piece_kernels import COUNT, COUNT_BITS, LONGEST, write_tokens
+from premask.stages.piece_table import PADDING, PieceTable, distinct
 from premask.stages.tokens import Int64, Tokens, Uint8, flat_ids, flat_offsets
 from premask.stages.word_pieces import WordPieces
 from tokenizers import Tokenizer
@@ -38,9 +36,6 @@ _CALL_BYTES = 1 << 20  # and in a call, to bound the memory of `tokenizers`
 # Controls that the normaliser of a SentencePiece model removes. Ids do not see it, but offsets
 # behind them are counted in another way in a piece than in the whole text.
 _REMOVED = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]")
-# Where the tokens of a piece stand in the store, and how many they are, in one number.
-_COUNT_BITS = 28
-_COUNT = (1 << _COUNT_BITS) - 1
 
 
 class _Store:
@@ -73,7 +68,7 @@ class _Store:
         if self.with_offsets:
             self.spans_2S[:, self.num_tokens : stop] = spans_2
         self.num_tokens = stop
-        return begin_N << _COUNT_BITS | counts_N
+        return begin_N << COUNT_BITS | counts_N
 
 
 class PieceCache:
@@ -117,61 +112,62 @@ class PieceCache:
         padded = b"".join((text.data, PADDING))
         if self._words is not None:
             padded = padded.translate(self._words.fold)
-            text = np.frombuffer(padded, np.uint8)[: len(text)]
-        borders = find_borders(padded, self._family)[: len(text) + 1]
-        borders[splits] = True
-        cuts = np.flatnonzero(borders)
-        place_U = self._places(text, padded, cuts)
+        text = np.frombuffer(padded, np.uint8)
+        cuts = cut(text, splits, self._family)
+        place_U = self._places(text, cuts)
         if place_U is None:
             return None
-        count_U = place_U & _COUNT
-        total_U = np.append(0, np.cumsum(count_U))
-        source_T = np.repeat((place_U >> _COUNT_BITS) - total_U[:-1], count_U)
-        source_T += np.arange(total_U[-1])
+        count_U = place_U & COUNT
+        ends = np.zeros(len(cuts), np.int64)
+        ids_T = np.empty(int(count_U.sum()), np.uint32)
+        write_tokens(place_U, self._store.ids_S, ends[1:], ids_T)
         spans_2T: Int64 = np.zeros((2, 0), np.int64)
         if with_offsets:
+            source_T = np.repeat((place_U >> COUNT_BITS) - ends[:-1], count_U)
+            source_T += np.arange(len(ids_T))
             spans_2T = self._store.spans_2S[:, source_T].astype(np.int64)
             spans_2T += np.repeat(_code_points(text, splits, cuts), count_U)
         return Tokens(
-            ids_T=self._store.ids_S.take(source_T),
-            splits=total_U[np.searchsorted(cuts, splits)],
+            ids_T=ids_T,
+            splits=ends[np.searchsorted(cuts, splits)],
             starts_T=spans_2T[0],
             ends_T=spans_2T[1],
         )
 
-    def _places(self, text: Uint8, padded: bytes, cuts: Int64) -> Int64 | None:
+    def _places(self, text: Uint8, cuts: Int64) -> Int64 | None:
         """Where the tokens of each piece stand, after those of new ones were found."""
-        lengths_U = np.diff(cuts)
-        low_U, high_U = keys(padded, cuts[:-1], lengths_U)
-        place_U = self._store.short.find(low_U, high_U)
-        unknown_M = np.flatnonzero(place_U < 0)
-        if not len(unknown_M):
-            return place_U
-        pieces = _as_pieces(text, cuts).take(pa.array(unknown_M)).dictionary_encode()
-        index_M = pieces.indices.to_numpy()
-        distinct = pieces.dictionary.to_pylist()
-        sizes = np.asarray(pc.binary_length(pieces.dictionary))
-        long, found = self._store.long, np.full(len(distinct), -1)
-        for i in np.flatnonzero(sizes > LONGEST).tolist():
-            found[i] = long.get(distinct[i], -1)
-        new_N = np.flatnonzero(found < 0)
-        size = int(sizes[new_N].sum())
-        if size > self.plain_share * len(text):
+        starts_U, stops_U = cuts[:-1], cuts[1:]
+        place_U = self._store.short.find(text, starts_U, stops_U)
+        long_U = stops_U - starts_U > LONGEST
+        new_U = np.flatnonzero((place_U < 0) & ~long_U)
+        number_U, first_N = distinct(text, starts_U[new_U], stops_U[new_U])
+        first_N = new_U[first_N]
+        long: dict[bytes, list[int]] = {}
+        for i in np.flatnonzero(long_U).tolist():
+            piece = text[starts_U[i] : stops_U[i]].tobytes()
+            if (known := self._store.long.get(piece)) is None:
+                long.setdefault(piece, []).append(i)
+            else:
+                place_U[i] = known
+        size = int((stops_U[first_N] - starts_U[first_N]).sum()) + sum(map(len, long))
+        if size > self.plain_share * cuts[-1]:
             return None
-        if self._is_full(len(new_N), size):
+        num_new = len(first_N) + len(long)
+        if self._is_full(num_new, size):
             self._store = _Store(with_offsets=self._store.with_offsets)
-            return self._places(text, padded, cuts)
-        if len(new_N):
-            first = np.zeros(len(distinct), np.int64)
-            first[index_M[::-1]] = unknown_M[::-1]
-            first_N = first[new_N]
-            found[new_N] = self._add([distinct[i] for i in new_N.tolist()], size)
-            short = lengths_U[first_N] <= LONGEST
-            where = first_N[short]
-            self._store.short.add(low_U[where], high_U[where], found[new_N[short]])
-            for i in new_N[~short].tolist():
-                long[distinct[i]] = int(found[i])
-        place_U[unknown_M] = found[index_M]
+            return self._places(text, cuts)
+        if num_new:
+            where = np.append(first_N, [pieces[0] for pieces in long.values()]).astype(np.int64)
+            place_N = self._add(text, starts_U[where], stops_U[where], size)
+            place_U[new_U] = place_N[number_U]
+            self._store.short.add(
+                text, starts_U[first_N], stops_U[first_N], place_N[: len(first_N)]
+            )
+            for (piece, pieces), place in zip(
+                long.items(), place_N[len(first_N) :].tolist(), strict=True
+            ):
+                self._store.long[piece] = place
+                place_U[pieces] = place
         return place_U
 
     def _is_full(self, more_pieces: int, more_bytes: int) -> bool:
@@ -179,25 +175,17 @@ class PieceCache:
         full = len(store) + more_pieces > self._max_pieces
         return len(store) > 0 and (full or store.num_bytes + more_bytes > self._max_bytes)
 
-    def _add(self, new_N: Sequence[bytes], size: int) -> Int64:
+    def _add(self, text: Uint8, starts_N: Int64, stops_N: Int64, size: int) -> Int64:
         """Puts the tokens of pieces into the store; gives their places."""
         store = self._store
-        places_N = np.zeros(len(new_N), np.int64)
-        others = np.arange(len(new_N))
+        places_N = np.zeros(len(starts_N), np.int64)
+        others = np.arange(len(starts_N))
         if self._words is not None:
-            column = pa.array(new_N, pa.binary())
-            lead_N, plain_N = _words_in(column, self._words.longest)
-            sizes_N = np.asarray(pc.binary_length(column), np.int64)
-            ends_N = np.cumsum(sizes_N)
-            starts_N = ends_N - sizes_N + lead_N
-            ids, spans_2, counts = self._words.encode(
-                b"".join([*new_N, PADDING]), starts_N[plain_N], ends_N[plain_N]
-            )
-            spans_2 += np.repeat(lead_N[plain_N], counts).astype(np.int32)
-            places_N[plain_N] = store.append(ids, spans_2, counts)
-            others = np.flatnonzero(~plain_N)
-        for part in _calls(new_N, others):
-            pieces = _decoded(new_N, part)
+            ids, spans_2, counts_N = self._words.encode(text, starts_N, stops_N)
+            places_N = store.append(ids, spans_2, counts_N)
+            others = np.flatnonzero(counts_N == 0)
+        for part in _calls(others, (stops_N - starts_N)[others]):
+            pieces = [text[starts_N[i] : stops_N[i]].tobytes().decode() for i in part.tolist()]
             places_N[part] = store.append(
                 *_encode_each(self._encoder, pieces, with_offsets=store.with_offsets)
             )
@@ -210,25 +198,8 @@ def _word_pieces(encoder: Tokenizer) -> WordPieces | None:
     return WordPieces(content) if content["model"]["type"] == "WordPiece" else None
 
 
-def _words_in(pieces: pa.Array, longest: int) -> tuple[Int64, npt.NDArray[np.bool_]]:
-    """How many blanks begin each piece, and whether a word is all behind them.
-
-    A word is ASCII letters and digits, `longest` of them at most.
-    """
-    column = pieces.cast(pa.string())
-    words = pc.ascii_ltrim(column, characters=" ")
-    sizes, all_N = (np.asarray(pc.binary_length(c), np.int64) for c in (words, column))
-    plain_N = np.asarray(pc.ascii_is_alnum(words).to_numpy(zero_copy_only=False))
-    return all_N - sizes, plain_N & (sizes <= longest)
-
-
-def _decoded(pieces: Sequence[bytes], part: Int64) -> list[str]:
-    return [pieces[i].decode() for i in part.tolist()]
-
-
-def _calls(pieces: Sequence[bytes], chosen: Int64) -> list[Int64]:
+def _calls(chosen: Int64, sizes: Int64) -> list[Int64]:
     """The chosen pieces, about `_CALL_BYTES` of them at a time."""
-    sizes = np.array([len(pieces[i]) for i in chosen.tolist()], np.int64)
     calls = np.cumsum(sizes) // _CALL_BYTES
     return np.split(chosen, np.flatnonzero(np.diff(calls)) + 1) if len(chosen) else []
 
@@ -253,12 +224,6 @@ def _encode_each(
     if with_offsets:
         spans_2 = flat_offsets(encodings, len(ids))
     return ids, spans_2, np.concatenate(counts)
-
-
-def _as_pieces(text: Uint8, cuts: Int64) -> pa.Array:
-    """The pieces between cuts, without a copy of the text."""
-    buffers = [None, pa.py_buffer(cuts.astype(np.int32)), pa.py_buffer(text)]
-    return pa.Array.from_buffers(pa.binary(), len(cuts) - 1, buffers)
 
 
 def _code_points(text: Uint8, splits: Int64, cuts: Int64) -> Int64:

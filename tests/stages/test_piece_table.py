@@ -4,36 +4,35 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from premask.stages.piece_table import LONGEST, PADDING, UNKNOWN, PieceTable, Uint64, keys
+from premask.stages.piece_kernels import LONGEST, UNKNOWN, Int64, Uint8
+from premask.stages.piece_table import PADDING, PieceTable, distinct
 
 
-def keys_of(pieces: list[bytes]) -> tuple[Uint64, Uint64]:
+def stretches(pieces: list[bytes]) -> tuple[Uint8, Int64, Int64]:
+    """A text of these pieces, and where each begins and ends."""
     ends = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
-    return keys(b"".join(pieces) + PADDING, ends[:-1], np.diff(ends))
+    return np.frombuffer(b"".join(pieces) + PADDING, np.uint8), ends[:-1], ends[1:]
 
 
 def found(table: PieceTable, pieces: list[bytes]) -> list[int]:
-    return [int(number) for number in table.find(*keys_of(pieces))]
+    return table.find(*stretches(pieces)).tolist()
 
 
 # Few letters and a NUL, so that many pieces are prefixes of each other.
-_pieces = st.lists(
+_piece = (
     st.text("ab\0é", min_size=1, max_size=LONGEST)
     .map(str.encode)
-    .filter(lambda piece: len(piece) <= LONGEST),
-    unique=True,
-    min_size=1,
+    .filter(lambda piece: len(piece) <= LONGEST)
 )
 
 
 @settings(deadline=None)
-@given(pieces=_pieces, rounds=st.integers(1, 3))
+@given(pieces=st.lists(_piece, unique=True, min_size=1), rounds=st.integers(1, 3))
 def test_pieces_are_found_again_and_others_are_not(pieces: list[bytes], rounds: int) -> None:
     table = PieceTable()
     known = pieces[::2]
     for part in range(rounds):
-        low, high = keys_of(known[part::rounds] or known[:0])
-        table.add(low, high, np.arange(part, len(known), rounds))
+        table.add(*stretches(known[part::rounds]), np.arange(part, len(known), rounds))
     expected = {piece: number for number, piece in enumerate(known)}
     assert found(table, pieces) == [expected.get(piece, UNKNOWN) for piece in pieces]
 
@@ -43,7 +42,7 @@ def test_a_table_grows_without_losing_a_piece() -> None:
     pieces = [f"{number:x}".encode() for number in range(50_000)]
     for first in range(0, len(pieces), 700):
         part = pieces[first : first + 700]
-        table.add(*keys_of(part), np.arange(first, first + len(part)))
+        table.add(*stretches(part), np.arange(first, first + len(part)))
     assert len(table) == len(pieces)
     assert found(table, pieces) == list(range(len(pieces)))
     assert set(found(table, [b"x" + piece for piece in pieces])) == {UNKNOWN}
@@ -52,5 +51,14 @@ def test_a_table_grows_without_losing_a_piece() -> None:
 @pytest.mark.parametrize("length", [LONGEST + 1, 17, 40])
 def test_long_pieces_are_in_no_table(length: int) -> None:
     table = PieceTable()
-    table.add(*keys_of([b"a" * LONGEST, b"\0" * LONGEST]), np.array([0, 1]))
+    table.add(*stretches([b"a" * LONGEST, b"\0" * LONGEST]), np.array([0, 1]))
     assert found(table, [b"a" * length, b"\0" * length]) == [UNKNOWN, UNKNOWN]
+
+
+@settings(deadline=None)
+@given(pieces=st.lists(_piece))
+def test_distinct_pieces_are_numbered_in_their_order(pieces: list[bytes]) -> None:
+    numbers, firsts = distinct(*stretches(pieces))
+    order = list(dict.fromkeys(pieces))
+    assert numbers.tolist() == [order.index(piece) for piece in pieces]
+    assert firsts.tolist() == [pieces.index(piece) for piece in order]
