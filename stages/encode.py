@@ -32,7 +32,7 @@ from premask.stages.tokens import (
 BLOCK_BYTES = 1 << 22
 LONGEST_BYTES = 1 << 24  # longer documents are encoded plainly, to bound memory
 FIRST_BYTES = 1 << 16
-SAMPLE = 257
+SAMPLE = 1021
 
 
 def encode_plainly(

@@ -12,11 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from premask.stages.piece_borders import NoBorders, family_of
-from premask.stages.piece_cache import PieceCache
+from premask.stages.piece_borders import Family, NoBorders, family_of
 from premask.stages.tokenizer_words import Rule
-from premask.stages.tokens import BlockEncoder
+from premask.stages.tokens import BlockEncoder, Int64, Tokens, Uint8
 from tokenizers import Tokenizer
+
+PATIENCE = 1 << 19  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,32 @@ class FastPath:
         return names or f"the tokenizer itself, as {self.why_not}"
 
 
+class PatientPieceCache:
+    """A `PieceCache` once it pays: a `BlockEncoder`.
+
+    To load its compiled loops takes as long as the tokenizer itself takes for a megabyte or two
+    of text, so the first `patience` bytes are left to the tokenizer.
+    """
+
+    def __init__(self, encoder: Tokenizer, family: Family, *, patience: int = PATIENCE) -> None:
+        self.name = "piece cache"
+        self.usable = True
+        self._parts = encoder, family
+        self._patience = patience
+        self._cache: BlockEncoder | None = None
+
+    def encode(self, text: Uint8, splits: Int64, *, with_offsets: bool) -> Tokens | None:
+        """The tokens of a block of documents, as `PieceCache` gives them."""
+        self._patience -= len(text)
+        if self._patience >= 0:
+            return None
+        if self._cache is None:
+            from premask.stages.piece_cache import PieceCache
+
+            self._cache = PieceCache(*self._parts)
+        return self._cache.encode(text, splits, with_offsets=with_offsets)
+
+
 def fast_path(encoder: Tokenizer, rule: Rule) -> FastPath:
     """The encoders for a tokenizer without special tokens, whose words are found by `rule`."""
     if rule == "word_ids":
@@ -46,7 +73,7 @@ def fast_path(encoder: Tokenizer, rule: Rule) -> FastPath:
         family = family_of(json.loads(content))
     except NoBorders as error:
         return FastPath(encoders=(), why_not=str(error))
-    encoders: list[BlockEncoder] = [PieceCache(encoder, family)]
+    encoders: list[BlockEncoder] = [PatientPieceCache(encoder, family)]
     if family == "byte_level" and find_spec("gigatoken") is not None:
         from premask.stages.byte_pairs import BytePairs
 

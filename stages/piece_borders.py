@@ -25,7 +25,6 @@ from enum import IntEnum
 from typing import Any, Literal
 
 import numpy as np
-from premask.stages.piece_kernels import Int64, Uint8, cut_text
 
 Family = Literal["bert", "byte_level", "white_space"]
 
@@ -66,7 +65,7 @@ def _is_border(family: Family, left: _Kind, right: _Kind) -> bool:
         printable = left in words or left in marks
         if family == "bert":
             return left != _Kind.SPACE
-        # After a character beyond ASCII, `cut_text` looks closer.
+        # After a character beyond ASCII, the cutting looks closer.
         return printable or (family == "byte_level" and left == _Kind.HIGH)
     if family == "white_space":
         return False
@@ -80,24 +79,14 @@ def _is_border(family: Family, left: _Kind, right: _Kind) -> bool:
 _FAMILIES: tuple[Family, ...] = ("bert", "byte_level", "white_space")
 _KIND = [_kind(code) for code in range(256)]
 # By byte: its kind as a bit, and the bits of all kinds after which it begins a part.
-_LEFT = np.array([1 << kind for kind in _KIND], np.uint8)
-_RIGHT = {
+LEFT = np.array([1 << kind for kind in _KIND], np.uint8)
+RIGHT = {
     family: np.array(
         [sum(1 << left for left in _Kind if _is_border(family, left, kind)) for kind in _KIND],
         np.uint8,
     )
     for family in _FAMILIES
 }
-
-
-def cut(text: Uint8, splits: Int64, family: Family) -> Int64:
-    """Where the parts of documents begin, and where the last ends: int64 ``[U + 1]``.
-
-    `text` is UTF-8, documents end to end; `splits` are int64 ``[D + 1]``, from 0.
-    """
-    cuts = np.empty(int(splits[-1]) + 1, np.int64)
-    count = cut_text(text, splits, _LEFT, _RIGHT[family], family == "byte_level", cuts)
-    return cuts[: count + 1]
 
 
 class NoBorders(ValueError):

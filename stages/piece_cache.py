@@ -19,8 +19,8 @@ import re
 
 import numpy as np
 import numpy.typing as npt
-from premask.stages.piece_borders import Family, cut
-from premask.stages.piece_kernels import COUNT, COUNT_BITS, LONGEST, write_tokens
+from premask.stages.piece_borders import LEFT, RIGHT, Family
+from premask.stages.piece_kernels import COUNT, COUNT_BITS, LONGEST, cut_text, write_tokens
 from premask.stages.piece_table import PADDING, PieceTable, distinct
 from premask.stages.tokens import Int64, Tokens, Uint8, flat_ids, flat_offsets
 from premask.stages.word_pieces import WordPieces
@@ -91,7 +91,9 @@ class PieceCache:
         self.usable = True
         self._encoder = encoder
         self._family = family
-        self._words = _word_pieces(encoder) if family == "bert" else None
+        content = json.loads(encoder.to_str())
+        is_bert = family == "bert" and content["model"]["type"] == "WordPiece"
+        self._words = WordPieces(content) if is_bert else None
         self._max_pieces = max_pieces
         self._max_bytes = max_bytes
         self.plain_share = plain_share
@@ -113,7 +115,7 @@ class PieceCache:
         if self._words is not None:
             padded = padded.translate(self._words.fold)
         text = np.frombuffer(padded, np.uint8)
-        cuts = cut(text, splits, self._family)
+        cuts = _cut(text, splits, self._family)
         place_U = self._places(text, cuts)
         if place_U is None:
             return None
@@ -193,9 +195,11 @@ class PieceCache:
         return places_N
 
 
-def _word_pieces(encoder: Tokenizer) -> WordPieces | None:
-    content = json.loads(encoder.to_str())
-    return WordPieces(content) if content["model"]["type"] == "WordPiece" else None
+def _cut(text: Uint8, splits: Int64, family: Family) -> Int64:
+    """Where the pieces of documents begin, and where the last ends: int64 ``[U + 1]``."""
+    cuts = np.empty(int(splits[-1]) + 1, np.int64)
+    count = cut_text(text, splits, LEFT, RIGHT[family], family == "byte_level", cuts)
+    return cuts[: count + 1]
 
 
 def _calls(chosen: Int64, sizes: Int64) -> list[Int64]:

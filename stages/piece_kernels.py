@@ -111,7 +111,7 @@ def _slot(slots: Uint64, low: np.uint64, high: np.uint64) -> np.uint64:
 def _number(text: Uint8, start: int, length: int, slots: Uint64) -> int:
     low, high = _key(text, start, length)
     slot = _slot(slots, low, high)
-    return UNKNOWN if slots[slot, 1] == 0 else np.int64(slots[slot, 2])
+    return UNKNOWN if slots[slot, 1] == 0 else int(np.int64(slots[slot, 2]))
 
 
 @kernel

@@ -94,14 +94,14 @@ class WordStarts:
         ``word_ids``, which needs encodings.
         """
         if self.starts_V is not None:
-            starts_T = self.starts_V[ids_T]
+            starts_T = self.starts_V.take(ids_T)
         else:
             assert self.first_V is not None
             assert self.last_V is not None
-            last_T = _carried(self.last_V[ids_T], document_starts_D)
-            pair_T = self.first_V[ids_T]
+            last_T = _carried(self.last_V.take(ids_T), document_starts_D)
+            pair_T = self.first_V.take(ids_T)
             pair_T[1:] += last_T[:-1] * np.uint8(8)
-            starts_T = _BORDER[pair_T]
+            starts_T = _BORDER.take(pair_T)
         starts_T[document_starts_D] = True
         return starts_T
 
@@ -112,10 +112,13 @@ def _carried(
     """`last_T` with tokens of continuation bytes taking the class of the token before."""
     joined = last_T == CharacterClass.JOINED
     joined[document_starts_D] = False
-    if not joined.any():
-        return last_T
-    source = np.where(joined, 0, np.arange(len(last_T)))
-    return np.asarray(last_T[np.maximum.accumulate(source)])
+    place_J = np.flatnonzero(joined)
+    first_J = np.diff(place_J, prepend=-1) != 1  # of the tokens that follow each other
+    before = place_J[first_J] - 1
+    last_T[place_J] = last_T[before].repeat(
+        np.diff(np.flatnonzero(first_J), append=len(place_J))
+    )
+    return last_T
 
 
 def _is_border(last: int, first: int) -> bool:

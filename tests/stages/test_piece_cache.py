@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from premask._errors import UnitError
 from premask.schemas.unit import Ledger
 from premask.stages.encode import UnitEncoder, encode_plainly
-from premask.stages.fast_encoders import FastPath
+from premask.stages.fast_encoders import FastPath, PatientPieceCache
 from premask.stages.piece_borders import Family, NoBorders, family_of
 from premask.stages.piece_cache import PieceCache
 from premask.stages.tokenizer import LoadedTokenizer
@@ -187,6 +187,17 @@ def test_new_text_is_left_to_the_tokenizer(tmp_path: Path) -> None:
     text = np.frombuffer(b"the cat sat", np.uint8)
     assert cache.encode(text, np.array([0, 11]), with_offsets=False) is None
     assert len(cache) == 0
+
+
+def test_little_text_is_left_to_the_tokenizer(tmp_path: Path) -> None:
+    loaded = tiny_bert(tmp_path)
+    family = family_of(json.loads(loaded.encoder.to_str()))
+    patient = PatientPieceCache(loaded.encoder, family, patience=100)
+    text = np.frombuffer(b"the cat " * 8, np.uint8)
+    assert patient.encode(text, np.array([0, 64]), with_offsets=False) is None
+    found = patient.encode(text, np.array([0, 64]), with_offsets=False)
+    assert found is not None
+    assert found.ids_T.tolist() == loaded.encoder.encode("the cat " * 8).ids
 
 
 def test_a_slice_of_a_column_is_encoded_as_its_own(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def stretches(pieces: list[bytes]) -> tuple[Uint8, Int64, Int64]:
 
 
 def found(table: PieceTable, pieces: list[bytes]) -> list[int]:
-    return table.find(*stretches(pieces)).tolist()
+    return list(map(int, table.find(*stretches(pieces))))
 
 
 # Few letters and a NUL, so that many pieces are prefixes of each other.
