@@ -57,6 +57,7 @@ _MEDIA_NAME = re.compile(
     r"\s*(?:\||\]\])",
     re.IGNORECASE,
 )
+_JOINED_BRACES = re.compile(r"\{(?=\{)|\}(?=\})")
 _LINK_HEAD = 300  # a target has 255 bytes at most
 _TO_ENTITIES = {ord(char): f"&#{ord(char)};" for char in "[]{}'=*#:;<>|_-~"}
 
@@ -88,8 +89,9 @@ def is_hidden_link(link: str) -> bool:
 
 def without_blocks(wikitext: str) -> str:
     """The wikitext without the blocks that hold no prose, and without HTML tags."""
-    prose = _Scan(wikitext).prose()
-    return _INLINE_TAG.sub("", _BREAKING_TAG.sub("\n", prose))
+    prose = _INLINE_TAG.sub("", _BREAKING_TAG.sub("\n", _Scan(wikitext).prose()))
+    # Pairs of braces all went: those that are there now met where a block or a tag went.
+    return _JOINED_BRACES.sub(r"\g<0> ", prose)
 
 
 class _Scan:
