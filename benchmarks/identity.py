@@ -20,12 +20,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from premask.stages.encode import encode_plainly
+from premask.stages.fast_encoders import PatientPieceCache
 from premask.stages.piece_cache import PieceCache
 from premask.stages.tokenizer import LoadedTokenizer, load_tokenizer
 from premask.stages.tokenizer_text import text_only_column
 from premask.stages.tokens import Tokens, buffers
 
-_BATCH = 200
+_BATCH = 20
 
 
 def texts_in(path: Path, characters: int) -> Iterator[str]:
@@ -75,14 +76,18 @@ def sweep(loaded: LoadedTokenizer, paths: list[Path], characters: int, share: in
     """Compares all; prints what differs; the number of documents that do."""
     num_bytes = num_documents = num_wrong = 0
     num_taken = 0
-    for encoder in loaded.fast.encoders:
-        if isinstance(encoder, PieceCache):
-            encoder.plain_share = 1.0  # takes any text, however new
+    encoders = [
+        # Takes any text, however new.
+        PieceCache(*encoder.parts, plain_share=1.0)
+        if isinstance(encoder, PatientPieceCache)
+        else encoder
+        for encoder in loaded.fast.encoders
+    ]
     for texts in batches(paths, characters, share):
         splits, data = buffers(texts)
         text, block = data[splits[0] : splits[-1]], splits - splits[0]
         plain = encode_plainly(texts.to_pylist(), loaded, with_offsets=True)
-        for encoder in loaded.fast.encoders:
+        for encoder in encoders:
             for with_offsets in (False, True):
                 ours = encoder.encode(text, block, with_offsets=with_offsets)
                 if ours is None:

@@ -43,12 +43,15 @@ class PatientPieceCache:
 
     To load its compiled loops takes as long as the tokenizer itself takes for a megabyte or two
     of text, so the first `patience` bytes are left to the tokenizer.
+
+    Attributes:
+        parts: what a `PieceCache` is made of.
     """
 
     def __init__(self, encoder: Tokenizer, family: Family, *, patience: int = PATIENCE) -> None:
         self.name = "piece cache"
         self.usable = True
-        self._parts = encoder, family
+        self.parts = encoder, family
         self._patience = patience
         self._cache: BlockEncoder | None = None
 
@@ -60,7 +63,7 @@ class PatientPieceCache:
         if self._cache is None:
             from premask.stages.piece_cache import PieceCache
 
-            self._cache = PieceCache(*self._parts)
+            self._cache = PieceCache(*self.parts)
         return self._cache.encode(text, splits, with_offsets=with_offsets)
 
 
