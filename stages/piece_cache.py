@@ -91,9 +91,7 @@ class PieceCache:
         self.usable = True
         self._encoder = encoder
         self._family = family
-        content = json.loads(encoder.to_str())
-        is_bert = family == "bert" and content["model"]["type"] == "WordPiece"
-        self._words = WordPieces(content) if is_bert else None
+        self._words = _word_pieces(encoder) if family == "bert" else None
         self._max_pieces = max_pieces
         self._max_bytes = max_bytes
         self.plain_share = plain_share
@@ -193,6 +191,11 @@ class PieceCache:
             )
         store.num_bytes += size
         return places_N
+
+
+def _word_pieces(encoder: Tokenizer) -> WordPieces | None:
+    content = json.loads(encoder.to_str())
+    return WordPieces(content) if content["model"]["type"] == "WordPiece" else None
 
 
 def _cut(text: Uint8, splits: Int64, family: Family) -> Int64:

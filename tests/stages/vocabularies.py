@@ -16,6 +16,7 @@ REAL = {
     "bert": "bert-base-uncased/tokenizer.json.gz",
     "bert-cased": "bert-base-cased/vocab.txt",
     "bert-chinese": "bert-base-chinese/vocab.txt",
+    "bert-multilingual": "bert-base-multilingual-cased/vocab.txt.gz",
     "gpt2": "gpt2",
     "roberta": "roberta-base",
     "t5": "t5-small",
