@@ -20,7 +20,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 from premask.stages.piece_borders import LEFT, RIGHT, Family
-from premask.stages.piece_kernels import COUNT, COUNT_BITS, LONGEST, cut_text, write_tokens
+from premask.stages.piece_kernels import COUNT, COUNT_BITS, cut_text, write_tokens
 from premask.stages.piece_table import PADDING, PieceTable, distinct
 from premask.stages.tokens import Int64, Tokens, Uint8, flat_ids, flat_offsets
 from premask.stages.word_pieces import WordPieces
@@ -43,15 +43,14 @@ class _Store:
 
     def __init__(self, *, with_offsets: bool) -> None:
         self.with_offsets = with_offsets  # spans cost twice as much as the ids
-        self.short = PieceTable()
-        self.long: dict[bytes, int] = {}
+        self.places = PieceTable()
         self.num_bytes = 0
         self.num_tokens = 0
         self.ids_S = np.zeros(1 << 12, np.uint32)
         self.spans_2S = np.zeros((2, 1 << 12 if with_offsets else 0), np.int32)
 
     def __len__(self) -> int:
-        return len(self.short) + len(self.long)
+        return len(self.places)
 
     def append(
         self, ids: npt.NDArray[np.uint32], spans_2: npt.NDArray[np.int32], counts_N: Int64
@@ -137,37 +136,18 @@ class PieceCache:
     def _places(self, text: Uint8, cuts: Int64) -> Int64 | None:
         """Where the tokens of each piece stand, after those of new ones were found."""
         starts_U, stops_U = cuts[:-1], cuts[1:]
-        place_U = self._store.short.find(text, starts_U, stops_U)
-        long_U = stops_U - starts_U > LONGEST
-        new_U = np.flatnonzero((place_U < 0) & ~long_U)
-        number_U, first_N = distinct(text, starts_U[new_U], stops_U[new_U])
-        first_N = new_U[first_N]
-        long: dict[bytes, list[int]] = {}
-        for i in np.flatnonzero(long_U).tolist():
-            piece = text[starts_U[i] : stops_U[i]].tobytes()
-            if (known := self._store.long.get(piece)) is None:
-                long.setdefault(piece, []).append(i)
-            else:
-                place_U[i] = known
-        size = int((stops_U[first_N] - starts_U[first_N]).sum()) + sum(map(len, long))
+        place_U, unknown_M = self._store.places.find(text, starts_U, stops_U)
+        number_M, first_N = distinct(text, starts_U[unknown_M], stops_U[unknown_M])
+        starts_N, stops_N = starts_U[unknown_M[first_N]], stops_U[unknown_M[first_N]]
+        size = int((stops_N - starts_N).sum())
         if size > self.plain_share * cuts[-1]:
             return None
-        num_new = len(first_N) + len(long)
-        if self._is_full(num_new, size):
+        if self._is_full(len(starts_N), size):
             self._store = _Store(with_offsets=self._store.with_offsets)
             return self._places(text, cuts)
-        if num_new:
-            where = np.append(first_N, [pieces[0] for pieces in long.values()]).astype(np.int64)
-            place_N = self._add(text, starts_U[where], stops_U[where], size)
-            place_U[new_U] = place_N[number_U]
-            self._store.short.add(
-                text, starts_U[first_N], stops_U[first_N], place_N[: len(first_N)]
-            )
-            for (piece, pieces), place in zip(
-                long.items(), place_N[len(first_N) :].tolist(), strict=True
-            ):
-                self._store.long[piece] = place
-                place_U[pieces] = place
+        if len(starts_N):
+            place_N = self._add(text, starts_N, stops_N)
+            place_U[unknown_M] = place_N[number_M]
         return place_U
 
     def _is_full(self, more_pieces: int, more_bytes: int) -> bool:
@@ -175,22 +155,23 @@ class PieceCache:
         full = len(store) + more_pieces > self._max_pieces
         return len(store) > 0 and (full or store.num_bytes + more_bytes > self._max_bytes)
 
-    def _add(self, text: Uint8, starts_N: Int64, stops_N: Int64, size: int) -> Int64:
-        """Puts the tokens of pieces into the store; gives their places."""
+    def _add(self, text: Uint8, starts_N: Int64, stops_N: Int64) -> Int64:
+        """Puts the tokens of new pieces into the store; gives their places."""
         store = self._store
-        places_N = np.zeros(len(starts_N), np.int64)
+        place_N = np.zeros(len(starts_N), np.int64)
         others = np.arange(len(starts_N))
         if self._words is not None:
             ids, spans_2, counts_N = self._words.encode(text, starts_N, stops_N)
-            places_N = store.append(ids, spans_2, counts_N)
+            place_N = store.append(ids, spans_2, counts_N)
             others = np.flatnonzero(counts_N == 0)
         for part in _calls(others, (stops_N - starts_N)[others]):
             pieces = [text[starts_N[i] : stops_N[i]].tobytes().decode() for i in part.tolist()]
-            places_N[part] = store.append(
+            place_N[part] = store.append(
                 *_encode_each(self._encoder, pieces, with_offsets=store.with_offsets)
             )
-        store.num_bytes += size
-        return places_N
+        store.places.add(text, starts_N, stops_N, place_N)
+        store.num_bytes += int((stops_N - starts_N).sum())
+        return place_N
 
 
 def _word_pieces(encoder: Tokenizer) -> WordPieces | None:

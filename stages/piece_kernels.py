@@ -116,15 +116,27 @@ def _number(text: Uint8, start: int, length: int, slots: Uint64) -> int:
 
 @kernel
 def find_pieces(
-    text: Uint8, starts_U: Int64, stops_U: Int64, slots: Uint64, numbers_U: Int64
-) -> None:
-    """Writes the number of each piece, or `UNKNOWN`, which every long piece is."""
+    text: Uint8,
+    starts_U: Int64,
+    stops_U: Int64,
+    slots: Uint64,
+    numbers_U: Int64,
+    unknown_U: Int64,
+) -> int:
+    """Writes the number of each piece, or `UNKNOWN`, which every long piece is.
+
+    `unknown_U` gets the indices of those that are unknown; gives how many they are.
+    """
+    count = 0
     for piece in range(len(starts_U)):
         length = stops_U[piece] - starts_U[piece]
         found = UNKNOWN
         if length <= LONGEST:
             found = _number(text, starts_U[piece], length, slots)
         numbers_U[piece] = found
+        unknown_U[count] = piece
+        count += found == UNKNOWN
+    return count
 
 
 @kernel
