@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from premask.kernels._compile import NEVER, Integer, compiled
+from premask.kernels._flags import rounded
 from premask.kernels._laws import Budgets, Choice
 from premask.kernels._race import level_of
 from premask.kernels._random import word_of
@@ -99,4 +100,6 @@ def choose_tokens(
     elif law.candidate_bits != 0:
         for place in range(count):
             keys[place] = keys[place] if candidates[place] != 0 else NEVER
-    return level_of(keys, count, running, budget) if races else np.int32(law.chosen_until)
+    if not races:
+        return np.int32(law.chosen_until)
+    return level_of(keys, rounded(count), running, budget)

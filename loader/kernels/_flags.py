@@ -15,7 +15,10 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+from premask._format import Boundary
 from premask.kernels._compile import Integer, compiled
+
+_SPECIAL = np.uint8(Boundary.SPECIAL)
 
 # A 1 in each of eight bytes: times it, each byte is the sum of the bytes up to it.
 _ONES = np.uint64(0x0101010101010101)
@@ -62,6 +65,23 @@ _put = cast(Any, intrinsic)(_put_eight)
 
 
 @compiled
+def rounded(count: Integer) -> Integer:
+    """`count`, or a little more: loops to there leave no rest to do without vectors."""
+    return (count + 31) & -32
+
+
+@compiled
+def pad_bounds(bounds: np.ndarray, padded: np.ndarray) -> None:
+    """`padded`: a special, `bounds`, and 64 specials."""
+    count = len(bounds)
+    padded[0] = _SPECIAL
+    for place in range(count):
+        padded[np.uint64(place + 1)] = bounds[place]
+    for spare in range(64):
+        padded[np.uint64(count + 1 + spare)] = _SPECIAL
+
+
+@compiled
 def places_of(flags: np.ndarray, count: Integer, places: np.ndarray) -> Integer:
     """The places (below `count`) of flags that are 1, in order; their number."""
     found, eights, whole = np.int64(0), flags.view(np.uint64), (count + 7) >> 3
@@ -76,8 +96,8 @@ def places_of(flags: np.ndarray, count: Integer, places: np.ndarray) -> Integer:
 
 @compiled
 def ranks_of(flags: np.ndarray, count: Integer, ranks: np.ndarray) -> None:
-    """How many flags up to each place are 1, and 1 less."""
-    found, eights = np.int32(-1), flags.view(np.uint64)
+    """How many flags up to each place are 1."""
+    found, eights = np.int32(0), flags.view(np.uint64)
     for eight in range((count + 7) >> 3):
         sums = np.uint64(eights[eight] * _ONES)
         _put(ranks, np.int64(eight << 3), sums, found)

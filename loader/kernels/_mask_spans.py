@@ -12,6 +12,7 @@ import numpy as np
 from premask._format import Boundary
 from premask.kernels._choose import budget_of
 from premask.kernels._compile import NEVER, SOURCES, Integer, compiled, kernel
+from premask.kernels._flags import pad_bounds
 from premask.kernels._laws import Anchors, Budgets, Choice, Corruption
 from premask.kernels._race import fill, smallest_keys
 from premask.kernels._random import draw_words, row_keys, word_of
@@ -152,15 +153,16 @@ def _make(sources: str) -> Kernel:
         first, second, keys, places = numbers[0], numbers[1], numbers[2], numbers[3]
         unit_of, decisions, firsts, lasts = numbers[4], numbers[5], numbers[6], numbers[7]
         chosen, text, opens, marks = numbers[8], flags[0], flags[1], flags[2]
-        closes = flags[3]
+        closes, padded, words = flags[3], flags[4], (first, second, text)
         row_keys(rows.seeds, word, rows.epochs, scratch.keys)
         for row in range(len(rows.lengths)):
             count = rows.lengths[row]
             tokens, bounds = rows.input_ids[row, :count], rows.boundaries[row, :count]
             high, low = scratch.keys[0, row], scratch.keys[1, row]
-            num_text = draw_words(high, low, bounds, -1, False, first, second, text)
+            pad_bounds(bounds, padded)
+            num_text = draw_words(high, low, padded, count, -1, False, *words)
             edges = opens, closes, firsts, lasts
-            units = find_units(law, bounds, text, num_text, *edges)
+            units = find_units(law, padded, count, text, num_text, *edges)
             fill(chosen, count, NEVER)
             found = _list_anchors(law, units, first, firsts, lasts, unit_of, keys)
             counted = count if limits.count_special else num_text

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import numpy as np
 from premask.kernels._choose import budget_of, choose_tokens, mark_candidates, upper_bits
 from premask.kernels._compile import NEVER, SOURCES, kernel
+from premask.kernels._flags import pad_bounds, ranks_of
 from premask.kernels._laws import Budgets, Choice, Corruption
-from premask.kernels._race import fill
 from premask.kernels._random import draw_words, row_keys
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.kernels._substitute import share_decisions, write_row
-from premask.kernels._units import find_units, race_units, select_up_to, take_units
+from premask.kernels._units import find_units, keys_of_places, race_units, take_units
 
 Kernel = Callable[[Flat, Batch, Scratch, int, Budgets, Choice, Corruption], None]
 
@@ -36,7 +36,8 @@ def _make_tokens(sources: str) -> Kernel:
         # Indexed, not unpacked: Numba takes unpacked rows for strided ones, 10 times slower.
         keys, second, places = numbers[0], numbers[1], numbers[2]
         weights, decisions = numbers[3], numbers[4]
-        text, candidates, marks = flags[0], flags[1], flags[2]
+        text, candidates, marks, padded = flags[0], flags[1], flags[2], flags[3]
+        words = keys, second, text
         plain = law.candidate_bits == 0 and not law.weighted
         upper = -1 if law.weighted else upper_bits(law)
         row_keys(rows.seeds, word, rows.epochs, scratch.keys)
@@ -44,7 +45,8 @@ def _make_tokens(sources: str) -> Kernel:
             count = rows.lengths[row]
             tokens, bounds = rows.input_ids[row, :count], rows.boundaries[row, :count]
             high, low = scratch.keys[0, row], scratch.keys[1, row]
-            counted = running = draw_words(high, low, bounds, upper, True, keys, second, text)
+            pad_bounds(bounds, padded)
+            counted = running = draw_words(high, low, padded, count, upper, True, *words)
             runs = text
             if not plain:
                 codes = rows.codes[row, :count]
@@ -80,18 +82,20 @@ def _make_units(sources: str) -> Kernel:
     ) -> None:
         _ = sources
         numbers, flags = scratch.numbers, scratch.flags
-        first, second, keys, places = numbers[0], numbers[1], numbers[2], numbers[3]
+        first, second, ranked, places = numbers[0], numbers[1], numbers[2], numbers[3]
         weights, decisions, firsts, lasts = numbers[4], numbers[5], numbers[6], numbers[7]
-        costs, chosen = numbers[8], numbers[0]  # the random words of units are spent by then
+        costs, ranks, keys = numbers[8], numbers[9], ranked[1:]
+        chosen = first  # the random words of units are spent by then
         text, candidates, opens, closes = flags[0], flags[1], flags[2], flags[3]
-        marks = flags[4]
+        marks, padded, words = flags[4], flags[5], (first, second, text)
         plain = law.candidate_bits == 0 and not law.weighted
         row_keys(rows.seeds, word, rows.epochs, scratch.keys)
         for row in range(len(rows.lengths)):
             count = rows.lengths[row]
             tokens, bounds = rows.input_ids[row, :count], rows.boundaries[row, :count]
             high, low = scratch.keys[0, row], scratch.keys[1, row]
-            num_text = counted = draw_words(high, low, bounds, -1, False, first, second, text)
+            pad_bounds(bounds, padded)
+            num_text = counted = draw_words(high, low, padded, count, -1, False, *words)
             if not plain:
                 codes = rows.codes[row, :count]
                 mark_candidates(law, tokens, bounds, codes, text, candidates, weights)
@@ -99,25 +103,27 @@ def _make_units(sources: str) -> Kernel:
             if plain:
                 seen = text
             edges = opens, closes, firsts, lasts
-            units = find_units(law, bounds, text, num_text, *edges)
+            units = find_units(law, padded, count, text, num_text, *edges)
             units_of = firsts, lasts, seen, weights, keys, costs
-            running = race_units(law, units, first, *units_of)
-            fill(chosen, count, NEVER)
-            if law.chosen_until > -2:
-                select_up_to(keys, units, NEVER - 1, firsts, lasts, marks, places, chosen)
-            else:
+            running, total = race_units(law, units, first, *units_of)
+            level, begin, until = np.int32(NEVER - 1), np.int64(0), np.int64(0)
+            if law.chosen_until == -2:
                 if law.by_unit:
                     counted = running
                 elif limits.count_special:
                     counted = count
                 budget = budget_of(limits, high, low, counted)
-                raced = firsts, lasts, keys, costs
-                take_units(law, units, running, budget, *raced, marks, places, chosen)
+                raced = firsts, keys, costs
+                level, begin, until = take_units(law, units, total, budget, *raced)
+            ranks_of(opens, count, ranks)
+            keys_of_places(text, count, ranks, ranked, chosen)
+            for place in range(begin, until):
+                chosen[place] = np.int32(-1)
             deciding = second
             if corrupt.coherence > 0:
-                share_decisions(corrupt, count, chosen, 0, opens, second, decisions)
+                share_decisions(corrupt, count, chosen, level, opens, second, decisions)
                 deciding = decisions
-            drawn = chosen, np.int32(0), second, deciding
+            drawn = chosen, level, second, deciding
             outputs = batch.input_ids[row], batch.attention_mask[row], batch.labels[row]
             write_row(corrupt, high, low, tokens, *drawn, marks, places, *outputs)
 

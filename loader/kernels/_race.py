@@ -22,10 +22,11 @@ _FEW = 256
 @compiled
 def key_of_place(word: Integer, place: Integer, bits: Integer) -> Integer:
     """The key of a race of equals: `premask.masking.objectives._chance.race`."""
-    highest = np.int32((1 << (31 - bits)) - 2)
-    key = np.int32(word >> bits)
+    # As min(word >> bits, 2**(31 - bits) - 2) << bits, without shifts of 64 bits.
+    highest, upper = np.int32(2**31 - (2 << bits)), np.int32(-1 << bits)
+    key = np.int32(word & upper)
     key = highest if key > highest else key
-    return np.int32(np.int32(key << bits) | np.int32(place))
+    return np.int32(key | np.int32(place))
 
 
 @compiled

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from premask._format import Boundary
 from premask.kernels._compile import NEVER, Integer, compiled, widest_vectors
+from premask.kernels._flags import rounded
 from premask.masking.threefry import SELECT
 
 _SPECIAL = np.uint8(Boundary.SPECIAL)
@@ -91,14 +92,17 @@ def fill_words(
 def draw_words(
     high: Integer,
     low: Integer,
-    bounds: np.ndarray,
+    padded: np.ndarray,
+    count: Integer,
     upper: Integer,
     hides: bool,
     first: np.ndarray,
     second: np.ndarray,
     text: np.ndarray,
 ) -> Integer:
-    """The words of a row's positions and which of them hold text; the number of those.
+    """The words of `count` positions and which of them hold text; the number of those.
+
+    Both are made for `rounded` positions. `padded` are the row's boundaries (`pad_bounds`).
 
     In `first` stand the `upper` bits of the first word, and the place in the others; or, if
     `hides`, `NEVER` where there is no text: keys of a race. One loop for it all, as every pass
@@ -107,9 +111,9 @@ def draw_words(
     widest_vectors()
     mask, total = np.int32(upper), np.int32(0)
     rest = np.int32(~mask)
-    for place in range(len(bounds)):
+    for place in range(rounded(count)):
         x, y = block(high, low, np.uint32(place), np.uint32(SELECT))
-        is_text = (bounds[place] & _SPECIAL) == 0
+        is_text = (padded[np.uint64(place + 1)] & _SPECIAL) == 0
         key = np.int32((np.int32(x >> np.uint32(1)) & mask) | (np.int32(place) & rest))
         first[place] = key if is_text or not hides else NEVER
         second[place] = np.int32(y >> np.uint32(1))

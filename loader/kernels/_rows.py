@@ -41,7 +41,7 @@ class Scratch(NamedTuple):
     Attributes:
         keys: uint32 ``[2, B]``.
         numbers: int32 ``[14, N]``, wider than the longest row and than a histogram.
-        flags: uint8 ``[5, N]``, N a multiple of 64.
+        flags: uint8 ``[6, N]``, N a multiple of 64.
     """
 
     keys: np.ndarray
@@ -58,5 +58,5 @@ def scratch_for(num_rows: int, width: int) -> Scratch:
     return Scratch(
         np.empty((2, num_rows), np.uint32),
         np.empty((14, room), np.int32),
-        np.empty((5, room), np.uint8),
+        np.empty((6, room), np.uint8),
     )

@@ -1,6 +1,7 @@
 """Selections S1 and S2 over units of a row: `premask.masking.selection`, one row at a time.
 
-A selection is written as the keys of positions: 0 where selected, else `NEVER`.
+A selection is handed on as keys of units and a level: selected are the units whose key does
+not exceed it. `NEVER` is the key of what cannot be selected.
 """
 
 from __future__ import annotations
@@ -8,31 +9,27 @@ from __future__ import annotations
 import numpy as np
 from premask._format import Boundary
 from premask.kernels._compile import NEVER, Integer, compiled, widest_vectors
-from premask.kernels._flags import places_of
+from premask.kernels._flags import places_of, rounded
 from premask.kernels._laws import Choice
-from premask.kernels._race import (
-    between,
-    cost_up_to,
-    sort_few,
-)
+from premask.kernels._race import between, cost_up_to, key_of_place
 from premask.kernels._weights import key_of
 from premask.masking._backend import INT32_MAX
 from premask.masking.weights import EXCLUDED, LIMIT
 
-_SPECIAL = np.uint8(Boundary.SPECIAL)
-_SKIP, _STOP, _UNDER, _CUT = 0, 1, 2, 3
-_WHOLE, _PART = 0, 1
-_GUESSES = 6
-# Units are taken without sorting until about this much of the budget is left.
-_SLACK = 6
-# And as many of the next ones are sorted at a time.
-_WINDOW = 6
+_SPECIAL, _ONE = np.uint8(Boundary.SPECIAL), np.uint8(1)
+_SKIP, _STOP, _CUT = 0, 1, 3
+_PART = 1
+# Units are taken together until about this much of the budget is left.
+_SLACK = 4
+# Interpolated guesses before halving: keys of unequal weights may lie unevenly.
+_GUESSES = 8
 
 
 @compiled
 def find_units(
     law: Choice,
-    bounds: np.ndarray,
+    padded: np.ndarray,
+    count: Integer,
     text: np.ndarray,
     num_text: Integer,
     opens: np.ndarray,
@@ -40,22 +37,21 @@ def find_units(
     firsts: np.ndarray,
     lasts: np.ndarray,
 ) -> Integer:
-    """The units of a row, first and last positions, and where they open; their number."""
+    """The units of a row, first and last positions, and where they open; their number.
+
+    `padded` are the row's boundaries (`pad_bounds`), `text` is what `draw_words` writes.
+    """
     widest_vectors()
-    count: Integer = len(bounds)
-    if count == 0:
-        return 0
     opening, span = np.uint8(law.opening_bits), np.uint8(law.span_bits)
     outside = np.uint8(law.outside_bits)
-    for place in range(1, count):
-        bits, before = bounds[place], bounds[place - 1]
-        inside, inside_before = (bits & span) != 0, (before & span) != 0
-        border = (
-            ((before & _SPECIAL) != 0) | ((bits & opening) != 0) | (inside != inside_before)
-        )
-        border = border | ((not inside) & ((bits & outside) != 0))
-        opens[place] = text[place] & np.uint8(border)
-    opens[0] = text[0]
+    for place in range(rounded(count)):
+        bits, before = padded[np.uint64(place + 1)], padded[place]
+        inside = np.uint8((bits & span) != 0)
+        inside_before = np.uint8((before & span) != 0)
+        border = np.uint8(np.uint8(before & _SPECIAL) | np.uint8(bits & opening))
+        border = np.uint8(border | np.uint8(inside ^ inside_before))
+        border = np.uint8(border | np.uint8(np.uint8(inside - _ONE) & np.uint8(bits & outside)))
+        opens[place] = text[place] & np.uint8(border != 0)
     found = places_of(opens, count, firsts)
     end = count
     while end > 0 and text[end - 1] == 0:
@@ -101,100 +97,71 @@ def race_units(
     weights: np.ndarray,
     keys: np.ndarray,
     costs: np.ndarray,
-) -> Integer:
-    """The keys and costs of units; how many run. Under S1 those run that are chosen."""
+) -> tuple[Integer, Integer]:
+    """The keys and costs of units; how many run, and what these cost.
+
+    Under S1 those run that are chosen.
+    """
     widest_vectors()
-    highest = np.int32((1 << (31 - law.bits)) - 2)
-    if law.chosen_until == -2:
-        for unit in range(num_units):
-            size = np.int32(np.int32(lasts[unit] - firsts[unit]) + np.int32(1))
-            costs[unit] = np.int32(1) if law.by_unit else size
+    total = np.int32(0)
+    for unit in range(num_units):
+        size = np.int32(np.int32(lasts[unit] - firsts[unit]) + np.int32(1))
+        cost = np.int32(1) if law.by_unit else size
+        costs[unit] = cost
+        total = np.int32(total + cost)
     if law.candidate_bits == 0 and not law.weighted and law.chosen_until == -2:
-        bits = np.int32(law.bits)
         for unit in range(num_units):
-            key = np.int32(words[unit] >> bits)
-            key = highest if key > highest else key
-            keys[unit] = np.int32(np.int32(key << bits) | np.int32(unit))
-        return num_units
-    found: Integer = 0
+            keys[unit] = key_of_place(words[unit], unit, law.bits)
+        return np.int64(num_units), np.int64(total)
+    highest = np.int64((1 << (31 - law.bits)) - 2)
+    found, total = np.int64(0), np.int32(0)
     for unit in range(num_units):
         may, weight = _unit_weight(law, firsts[unit], lasts[unit], candidates, weights)
         if law.chosen_until > -2:
             may = may and words[unit] <= law.chosen_until
         chance = key_of(law, words[unit], weight) if law.weighted else words[unit] >> law.bits
-        packed = (min(np.int64(chance), np.int64(highest)) << law.bits) | unit
+        packed = (min(np.int64(chance), highest) << law.bits) | unit
         keys[unit] = np.int32(packed) if may else NEVER
         found += np.int64(may)
-    return found
+        total = np.int32(total + (costs[unit] if may else np.int32(0)))
+    return found, np.int64(total)
 
 
 @compiled
 def _take_cheapest(
-    keys: np.ndarray, costs: np.ndarray, num_units: Integer, budget: Integer
+    keys: np.ndarray, costs: np.ndarray, num_units: Integer, total: Integer, budget: Integer
 ) -> tuple[Integer, Integer]:
     """A level up to which units fit into the budget, and nearly fill it; what they cost."""
+    if total <= budget:
+        return np.int32(INT32_MAX - 1), np.int64(total)
     low, high = np.int64(-1), np.int64(INT32_MAX)
-    below = np.int64(0)
-    above = np.int64(cost_up_to(keys, costs, num_units, np.int32(INT32_MAX - 1)))
-    if above <= budget:
-        return INT32_MAX - 1, above
-    for _ in range(_GUESSES):
-        if budget - below <= _SLACK:
-            break
-        level = between(low, high, below, above, 2 * budget - _SLACK)
+    below, above, turn = np.int64(0), np.int64(total), 0
+    while budget - below > _SLACK and high - low > 1:
+        level = (low + high) >> 1
+        if turn < _GUESSES:
+            level = between(low, high, below, above, 2 * budget - _SLACK)
+        turn += 1
         cost = np.int64(cost_up_to(keys, costs, num_units, np.int32(level)))
         if cost <= budget:
             low, below = level, cost
         else:
             high, above = level, cost
-    return low, below
+    return np.int32(low), below
 
 
 @compiled
-def _select(first: Integer, last: Integer, chosen: np.ndarray) -> None:
-    for place in range(first, last + 1):
-        chosen[place] = np.int32(0)
-
-
-@compiled
-def select_up_to(
-    keys: np.ndarray,
-    num_units: Integer,
-    level: Integer,
-    firsts: np.ndarray,
-    lasts: np.ndarray,
-    marks: np.ndarray,
-    places: np.ndarray,
-    chosen: np.ndarray,
+def _next_key(
+    keys: np.ndarray, costs: np.ndarray, num_units: Integer, level: Integer, most: Integer
 ) -> Integer:
-    """Selects the units whose keys do not exceed `level`; their number."""
-    limit = np.int32(level)
+    """The lowest key above `level` of a unit that costs at most `most`; else `NEVER`."""
+    widest_vectors()
+    found, above, limit = NEVER, np.int32(level), np.int32(most)
     for unit in range(num_units):
-        marks[unit] = np.uint8(keys[unit] <= limit)
-    found = places_of(marks, num_units, places)
-    for index in range(found):
-        unit = places[index]
-        _select(firsts[unit], lasts[unit], chosen)
-    return found
-
-
-@compiled
-def _next_keys(
-    keys: np.ndarray,
-    num_units: Integer,
-    low: Integer,
-    high: Integer,
-    marks: np.ndarray,
-    places: np.ndarray,
-) -> Integer:
-    """The keys above `low` and up to `high`, in order, in `places`; their number."""
-    above, until = np.int32(low), np.int32(high)
-    for unit in range(num_units):
-        marks[unit] = np.uint8((keys[unit] > above) & (keys[unit] <= until))
-    found = places_of(marks, num_units, places)
-    for index in range(found):
-        places[index] = keys[places[index]]
-    sort_few(places, found)
+        # In numbers, as LLVM makes no vectors of the choice between a key and `NEVER`.
+        beyond = np.int32(keys[unit] <= above) | np.int32(costs[unit] > limit)
+        bits = np.int32(-beyond)
+        key = np.int32(np.int32(keys[unit] & np.int32(~bits)) | np.int32(NEVER & bits))
+        found = key if key < found else found
     return found
 
 
@@ -202,51 +169,60 @@ def _next_keys(
 def take_units(
     law: Choice,
     num_units: Integer,
-    running: Integer,
+    total: Integer,
     budget: Integer,
     firsts: np.ndarray,
-    lasts: np.ndarray,
     keys: np.ndarray,
     costs: np.ndarray,
-    marks: np.ndarray,
-    places: np.ndarray,
-    chosen: np.ndarray,
-) -> None:
-    """S2 over units, in the order of their keys, under the rules of `law`.
+) -> tuple[Integer, Integer, Integer]:
+    """S2 over units that cost `total`, in the order of their keys, under the rules of `law`.
 
     Whatever the rule, units are taken as long as they fit; only those about the level at which
-    the budget ends are looked at one by one.
+    the budget ends are looked at one by one, and get the key -1 if they are taken.
+
+    Returns:
+        the level up to which units are taken; the first and the last but one place of a unit
+        that is taken in part.
     """
-    if budget <= 0 or running <= 0:
-        return
-    level, spent = _take_cheapest(keys, costs, num_units, budget)
-    left: Integer = np.int64(budget - spent)
+    begin, until = np.int64(0), np.int64(0)
+    if budget <= 0:
+        return np.int32(-1), begin, until
     place_bits = (1 << law.bits) - 1
-    taken = np.int64(0)
-    if level >= 0:
-        taken = select_up_to(keys, num_units, level, firsts, lasts, marks, places, chosen)
-    window: Integer = _WINDOW
-    fallback: Integer = -1
-    seen = taken
-    while left > 0 and seen < running:
-        high = level + (INT32_MAX - level) * window // (running - seen + 1)
-        high = min(max(high, level + 1), INT32_MAX - 1)
-        found = _next_keys(keys, num_units, level, high, marks, places)
-        level, window, seen = high, 4 * window, seen + found
-        for index in range(found):
-            unit = places[index] & place_bits
-            fallback = unit if fallback < 0 else fallback
-            cost = np.int64(costs[unit])
-            if left > 0 and (cost <= left or law.overflow == _UNDER or law.overflow == _CUT):
-                last = lasts[unit]
-                if cost > left and law.overflow == _CUT:
-                    last = firsts[unit] + left - 1
-                _select(firsts[unit], last, chosen)
-                left, taken = left - min(cost, left), taken + 1
-            elif law.overflow == _STOP:
-                left = 0
-    if taken == 0 and fallback >= 0 and law.fallback <= _PART:
-        last = lasts[fallback]
-        if law.fallback == _PART and not law.by_unit:
-            last = min(last, firsts[fallback] + budget - 1)
-        _select(firsts[fallback], last, chosen)
+    level, spent = _take_cheapest(keys, costs, num_units, total, budget)
+    left, reached = np.int64(budget - spent), level
+    while left > 0:
+        most = left if law.overflow == _SKIP else np.int64(INT32_MAX)
+        reached = _next_key(keys, costs, num_units, reached, most)
+        if reached == NEVER:
+            break
+        unit = np.uint64(reached & place_bits)
+        cost = np.int64(costs[unit])
+        if law.overflow == _STOP and cost > left:
+            break
+        if law.overflow == _CUT and cost > left:
+            begin, until = np.int64(firsts[unit]), np.int64(firsts[unit]) + left
+        else:
+            keys[unit] = np.int32(-1)
+        left -= min(cost, left)
+    if left == budget and law.fallback <= _PART:
+        reached = _next_key(keys, costs, num_units, np.int32(-1), np.int64(INT32_MAX))
+        if reached != NEVER:
+            unit = np.uint64(reached & place_bits)
+            if law.fallback == _PART and costs[unit] > budget:
+                begin, until = np.int64(firsts[unit]), np.int64(firsts[unit]) + budget
+            else:
+                keys[unit] = np.int32(-1)
+    return level, begin, until
+
+
+@compiled
+def keys_of_places(
+    text: np.ndarray, count: Integer, ranks: np.ndarray, keys: np.ndarray, chosen: np.ndarray
+) -> None:
+    """`chosen`: the key of each text token's unit; those of units are at 1 and up in `keys`."""
+    widest_vectors()
+    keys[0] = NEVER
+    for place in range(count):
+        ranks[place] = np.int32(ranks[place] & np.int32(-np.int32(text[place])))
+    for place in range(count):
+        chosen[place] = keys[np.uint64(ranks[place])]
