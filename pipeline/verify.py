@@ -28,8 +28,9 @@ from premask.pipeline.fingerprint import bytes_sha256
 from premask.pipeline.finish import plain_type
 from premask.pipeline.output import Output
 from premask.pipeline.session import read_manifest
-from premask.stages.count import Counts, Int64, count_tokens
+from premask.stages.count import Counts, count_tokens
 from premask.stages.places import PLACES, num_documents
+from premask.stages.plain_loops import Int64
 
 
 def verify(path: str) -> tuple[Manifest, list[str]]:

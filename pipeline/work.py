@@ -113,7 +113,7 @@ def write_record(output: Output, record: UnitRecord, result: UnitResult) -> None
     if data:
         output.write(rejected_name(record.index), data)
     output.write(counts_name(record.index), result.counts.to_bytes())
-    if result.ledger.places:
+    if result.ledger.places.num_rows:
         output.write(documents_name(record.index), places_bytes(result.ledger))
     output.write(record_name(record.index), record.to_bytes())
 

@@ -6,10 +6,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 # A unit's positions are numbered through: `_SLICE` times the slice, plus the place within it.
 # No slice has as many bytes, lines or rows.
 _SLICE = 1 << 48
 MAX_SLICES = 1 << 14
+
+# A document, by its id and position in the unit, and the seed of a row.
+PLACES = pa.schema(
+    [("document_id", pa.large_string()), ("position", pa.int64()), ("seed", pa.uint64())]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +103,8 @@ class Ledger:
         documents_read: documents met by the reader, bad ones included, those that were passed
             over not.
         rejected: one plain record per rejected document, as in ``rejected.jsonl``.
-        places: document id, position and seed of a row: for every document kept the row in
-            which it begins, and the others in which it does not stand first; in the order of
-            the unit.
+        places: a table of the schema `PLACES`: for every document kept the row in which it
+            begins, and the others in which it does not stand first; in the order of the unit.
         counters: what was passed over on purpose or repaired, by name (``redirects``,
             ``other_part``, ``replaced_bytes``, ``snapped_spans``, ...).
         share_read: how much of the unit has been read, 0 to 1, for progress alone; stays 0
@@ -108,7 +115,7 @@ class Ledger:
     slices: tuple[str, ...] = ()
     documents_read: int = 0
     rejected: list[dict[str, Any]] = field(default_factory=list)
-    places: list[tuple[str, int, int]] = field(default_factory=list)
+    places: pa.Table = field(default_factory=PLACES.empty_table)
     counters: Counter[str] = field(default_factory=Counter)
     share_read: float = field(default=0.0, compare=False)
 
@@ -127,6 +134,13 @@ class Ledger:
             return self.unit, position
         number, place = divmod(position, _SLICE)
         return self.slices[number], place
+
+    def located_places(self) -> tuple[pa.Array, pa.Array]:
+        """As `locate`, for all `places`: strings and int64."""
+        positions = self.places.column("position").to_numpy()
+        labels = pa.array(self.slices or (self.unit,), pa.string())
+        numbers = positions // _SLICE if self.slices else np.zeros_like(positions)
+        return labels.take(pa.array(numbers)), pa.array(positions - numbers * _SLICE)
 
     def reject(
         self, *, document_id: str, position: int, stage: str, reason: str, detail: str = ""

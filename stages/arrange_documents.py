@@ -12,9 +12,10 @@ from itertools import pairwise
 
 import numpy as np
 from premask.stages.arrange_stream import last_border, sentence_borders
+from premask.stages.cut_rows import Row
 from premask.stages.layout import Numbering
 from premask.stages.packing import best_fit, in_order
-from premask.stages.rows_table import Row, TokenStream
+from premask.stages.token_stream import TokenStream
 from premask.stages.windows import windows
 
 # (numbering, start, stop of a document or line) to the pieces it is cut into: start, stop, and

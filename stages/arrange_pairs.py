@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from premask.stages.cut_rows import Row
 from premask.stages.layout import Numbering
-from premask.stages.rows_table import Row, TokenStream
+from premask.stages.token_stream import TokenStream
 
 
 def cut_pairs(

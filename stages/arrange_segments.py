@@ -29,9 +29,11 @@ from dataclasses import dataclass
 import numpy as np
 from premask._format import BOUNDARIES, Boundary
 from premask.stages.arrange_stream import sentence_borders
+from premask.stages.cut_rows import Row
 from premask.stages.layout import Numbering
+from premask.stages.plain_loops import Int64
 from premask.stages.row_identity import below
-from premask.stages.rows_table import Int64, Row, TokenStream
+from premask.stages.token_stream import TokenStream
 from premask.stages.windows import windows
 
 Stretch = tuple[int, int]

@@ -7,7 +7,7 @@ nor their overlap count a document twice. Documents of which no row was kept are
 
 Words, and entities by label, are counted in the rows as well, for the manifest's counters.
 
-All counts are int64 and merge by addition, in any order. About 10 ns per token.
+All counts are int64 and merge by addition, in any order. 2 ns per token, 12 without Numba.
 """
 
 from __future__ import annotations
@@ -15,16 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from premask._errors import FormatError
 from premask._format import BOUNDARIES, INPUT_IDS, Boundary
-
-Int64 = npt.NDArray[np.int64]
-Numbers = npt.NDArray[np.integer[Any]]
+from premask.stages.loops import loops
+from premask.stages.plain_loops import Column, Int64, Uint8
 
 _COUNT, _DOCUMENT_COUNT = "count", "document_count"
 _LABELS = "entity_labels"
@@ -111,34 +108,24 @@ class Counter:
     def tap_tokens(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Passes TOKENS on and counts the documents of every id."""
         for batch in batches:
-            column = batch.column(INPUT_IDS)
-            lengths_D = column.value_lengths().to_numpy()
-            # 32 bits, where they suffice, sort three times as fast.
-            fits = batch.num_rows * self._size < 1 << 32
-            first_D = np.arange(batch.num_rows, dtype=np.uint32 if fits else np.int64)
-            first_D *= first_D.dtype.type(self._size)
-            pairs_T = np.repeat(first_D, lengths_D) + column.flatten().to_numpy()
-            special_T = batch.column(BOUNDARIES).flatten().to_numpy() & Boundary.SPECIAL
-            if special_T.any():
-                pairs_T = pairs_T[special_T == 0]
-            self._document_counts_V += np.bincount(
-                _distinct(pairs_T) % pairs_T.dtype.type(self._size), minlength=self._size
-            )
+            lengths_D = batch.column(INPUT_IDS).value_lengths().to_numpy()
+            ids_T, bits_T = _ids_and_bits(batch, self._size)
+            loops().count_documents(ids_T, bits_T, lengths_D, self._document_counts_V)
             self._num_documents += batch.num_rows
             yield batch
 
     def tap_rows(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Passes ROWS on and counts every id outside special tokens."""
         for batch in batches:
-            self._counts_V += count_tokens(batch, self._size)
+            ids_T, bits_T = _ids_and_bits(batch, self._size)
+            loops().count_tokens(ids_T, bits_T, self._counts_V)
             self.num_rows += batch.num_rows
-            self.num_tokens += len(batch.column(INPUT_IDS).flatten())
-            self._count_spans(batch)
+            self.num_tokens += len(ids_T)
+            self._count_spans(batch, bits_T)
             yield batch
 
-    def _count_spans(self, batch: pa.RecordBatch) -> None:
-        bits_T = batch.column(BOUNDARIES).flatten().to_numpy()
-        self.num_words += int(np.count_nonzero(bits_T & Boundary.WORD_START))
+    def _count_spans(self, batch: pa.RecordBatch, bits_T: Uint8) -> None:
+        self.num_words += int(np.count_nonzero((bits_T & Boundary.WORD_START) != 0))
         if _LABELS in batch.schema.names:
             labels_T = batch.column(_LABELS).flatten().to_numpy()
             begun = labels_T[(bits_T & Boundary.ENTITY_START) != 0]
@@ -159,16 +146,20 @@ class Counter:
         )
 
 
-def _distinct(values: Numbers) -> Numbers:
-    """The distinct values; sorts in place, ten times faster than the hashing `numpy.unique`."""
-    values.sort()
-    first = np.ones(len(values), bool)
-    first[1:] = values[1:] != values[:-1]
-    return values[first]
-
-
 def count_tokens(rows: pa.RecordBatch, vocabulary_size: int) -> Int64:
     """How often each id stands in these rows outside special tokens: int64 ``[V]``."""
-    ids = rows.column(INPUT_IDS).flatten().to_numpy()
-    bits = rows.column(BOUNDARIES).flatten().to_numpy()
-    return np.bincount(ids[(bits & Boundary.SPECIAL) == 0], minlength=vocabulary_size)
+    counts_V = np.zeros(vocabulary_size, np.int64)
+    loops().count_tokens(*_ids_and_bits(rows, vocabulary_size), counts_V)
+    return counts_V
+
+
+def _ids_and_bits(batch: pa.RecordBatch, vocabulary_size: int) -> tuple[Column, Uint8]:
+    """Both columns, token by token; compiled loops trust in what is checked here."""
+    ids, bits = (batch.column(name).flatten() for name in (INPUT_IDS, BOUNDARIES))
+    ids_T, bits_T = ids.to_numpy(), bits.to_numpy()
+    if len(ids_T) != len(bits_T) or ids_T.max(initial=0) >= vocabulary_size:
+        raise ValueError(
+            f"{len(ids_T)} ids up to {ids_T.max(initial=0)} with {len(bits_T)} boundaries; the "
+            f"vocabulary has {vocabulary_size} ids, and every token has boundaries"
+        )
+    return ids_T, bits_T

@@ -19,6 +19,7 @@ from premask._format import (
 )
 from premask.masking._rows import Vocabulary
 from premask.schemas.rows import Rows
+from premask.stages.cut_rows import Row
 from premask.stages.row_frame import (
     Frame,
     segments_frame,
@@ -27,7 +28,7 @@ from premask.stages.row_frame import (
     text_frame,
 )
 from premask.stages.row_identity import RowIdentity
-from premask.stages.rows_table import Row, TokenStream
+from premask.stages.token_stream import TokenStream
 
 _WORD = 1 << 64
 _COPY_BITS = 48  # of an ordinal; a unit has fewer rows
@@ -145,6 +146,8 @@ class Numbering:
     def length(self) -> int:
         """How many tokens of text the next row takes."""
         layout = self.layout
+        if not layout.short_threshold:
+            return layout.capacity
         return self.identity.length(
             self.ordinal,
             low=layout.shortest,

@@ -40,17 +40,11 @@ def places_bytes(ledger: Ledger) -> bytes:
     """The part of one unit."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, PLACE, options=_OPTIONS) as stream:
-        for start in range(0, len(ledger.places), _BATCH):
-            places = ledger.places[start : start + _BATCH]
-            ids, positions, seeds = zip(*places, strict=True)
-            units, positions = zip(*map(ledger.locate, positions), strict=True)
-            columns = [
-                pa.array(ids, pa.string()),
-                pa.array(units, pa.string()),
-                pa.array(positions, pa.int64()),
-                pa.array(seeds, pa.uint64()),
-            ]
-            stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=PLACE))
+        ids, seeds = (ledger.places.column(name) for name in (DOCUMENT_ID, SEED))
+        columns = [pc.cast(ids, pa.string()), *ledger.located_places(), seeds]
+        table = pa.Table.from_arrays(columns, schema=PLACE).combine_chunks()
+        for batch in table.to_batches(max_chunksize=_BATCH):
+            stream.write_batch(batch)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 

@@ -3,19 +3,23 @@
 A row names the document that stands first in it. Every other one gets a *place*, a pair of
 document and row, and so does a document in the row in which it begins, and in the first of its
 rows if none holds its beginning. Together this gives all documents of a row and all rows of a
-document, see `premask.pipeline.lineage`; most documents have one place. NumPy per row, 100
+document, see `premask.pipeline.lineage`; most documents have one place. NumPy per batch, 50
 bytes per place until the unit ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from premask.schemas.unit import PLACES
+from premask.stages.cut_rows import CutRows
+from premask.stages.plain_loops import Int64
 from premask.stages.row_identity import RowIdentity
-from premask.stages.rows_table import IN_NO_ROW, Row, TokenStream
+from premask.stages.token_stream import IN_NO_ROW, TokenStream
 
-Place = tuple[str, int, int]  # document id, position, seed of the row
+# Shapes: P pieces of rows; F places.
+Uint64 = npt.NDArray[np.uint64]
 
 
 class Placing:
@@ -28,49 +32,54 @@ class Placing:
     def __init__(self, identity: RowIdentity) -> None:
         self._identity = identity
         self._num_left = 0
-        self._places: list[tuple[int, int, Place]] = []
+        self._ids: list[pa.LargeStringArray] = []
+        self._positions: list[Int64] = []
+        # Numbers of documents, ordinals of rows, seeds.
+        self._found: list[tuple[Int64, Uint64, Uint64]] = []
 
-    def note(self, stream: TokenStream, rows: Sequence[Row]) -> None:
+    def note(self, stream: TokenStream, rows: CutRows) -> None:
         """Takes in rows that were cut from `stream`."""
-        pieces_P = np.array([piece for row in rows for piece in row.pieces], np.int64)
-        sizes = [len(row.pieces) for row in rows]
-        row_P = np.repeat(np.arange(len(rows)), sizes)
-        first_P = stream.documents_at(pieces_P[:, 0])
-        counts_P = stream.documents_at(pieces_P[:, 1] - 1) - first_P + 1
+        counts_P = rows.to_P - rows.from_P + 1
         # From here on one entry per piece and document in it.
-        shift_P = first_P - (np.cumsum(counts_P) - counts_P)
+        shift_P = rows.from_P - (np.cumsum(counts_P) - counts_P)
         document = np.arange(int(counts_P.sum())) + np.repeat(shift_P, counts_P)
-        row = np.repeat(row_P, counts_P)
-        begins = stream.document_starts[document] >= np.repeat(pieces_P[:, 0], counts_P)
-        named = first_P[np.cumsum(sizes) - sizes][row]
+        row = np.repeat(rows.row_P, counts_P)
+        begins = stream.document_starts[document] >= np.repeat(rows.starts_P, counts_P)
+        named = rows.from_P[rows.first_R][row]
         wanted = np.flatnonzero(begins | (document != named))
         num_documents = len(stream.document_ids)
         found = np.unique(row[wanted] * num_documents + document[wanted])
-        for pair in found.tolist():
-            self._add(stream, pair % num_documents, rows[pair // num_documents])
-        stream.placed_D[document[wanted]] = True
-        own_P = np.array([k < r.num_own for r in rows for k in range(len(r.pieces))])
-        own = np.repeat(own_P, counts_P)
-        ordinals = np.array([r.ordinal for r in rows], np.uint64)[row[own]]
-        np.minimum.at(stream.first_D, document[own], ordinals)
+        row_F, document_F = np.divmod(found, num_documents)
+        self._add(document_F, rows.ordinals_R[row_F], rows.seeds_R[row_F])
+        stream.placed_D[document_F] = True
+        own = np.repeat(rows.is_own_P, counts_P)
+        np.minimum.at(stream.first_D, document[own], rows.ordinals_R[row[own]])
 
-    def leave(self, stream: TokenStream, count: int) -> Iterator[int]:
+    def leave(self, stream: TokenStream, count: int) -> list[int]:
         """Takes leave of the first `count` documents; gives those that are in no row."""
-        for document in range(count):
-            if not stream.placed_D[document]:
-                ordinal = int(stream.first_D[document])
-                if ordinal == IN_NO_ROW:
-                    yield document
-                else:
-                    row = Row((), self._identity.seed(ordinal), ordinal)
-                    self._add(stream, document, row)
+        unplaced = np.flatnonzero(~stream.placed_D[:count])
+        is_lost = stream.first_D[unplaced] == IN_NO_ROW
+        document_F = unplaced[~is_lost]
+        ordinals_F = stream.first_D[document_F]
+        seeds = [self._identity.seed(ordinal) for ordinal in ordinals_F.tolist()]
+        self._add(document_F, ordinals_F, np.array(seeds, np.uint64))
+        self._ids.append(stream.document_ids[:count])
+        self._positions.append(stream.positions[:count])
         self._num_left += count
+        lost: list[int] = unplaced[is_lost].tolist()
+        return lost
 
-    def places(self) -> list[Place]:
+    def places(self) -> pa.Table:
         """All places, in the order of documents and, within one, of rows."""
-        self._places.sort(key=lambda entry: entry[:2])
-        return [place for _, _, place in self._places]
+        if not self._found:
+            return PLACES.empty_table()
+        document_F, ordinals_F, seeds_F = map(np.concatenate, zip(*self._found, strict=True))
+        order = np.lexsort((ordinals_F, document_F))
+        document_F = document_F[order]
+        ids = pa.chunked_array(self._ids).take(pa.array(document_F))
+        positions = np.concatenate(self._positions)[document_F]
+        columns = [ids, pa.array(positions), pa.array(seeds_F[order])]
+        return pa.Table.from_arrays(columns, schema=PLACES)
 
-    def _add(self, stream: TokenStream, document: int, row: Row) -> None:
-        place = stream.document_ids[document], int(stream.positions[document]), row.seed
-        self._places.append((self._num_left + document, row.ordinal, place))
+    def _add(self, document_F: Int64, ordinals_F: Uint64, seeds_F: Uint64) -> None:
+        self._found.append((document_F + self._num_left, ordinals_F, seeds_F))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from premask.stages.rows_table import TokenStream
+from premask.stages.token_stream import TokenStream
 
 WINDOW_TOKENS = 1 << 21
 

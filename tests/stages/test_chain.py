@@ -5,6 +5,7 @@ import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,23 @@ def test_a_run_again_gives_the_same_bytes(tmp_path: Path, options: dict[str, Any
     second, _ = run(options, tmp_path / "2.arrow")
     assert first.shard == second.shard
     assert (tmp_path / "1.arrow").read_bytes() == (tmp_path / "2.arrow").read_bytes()
+
+
+@pytest.mark.parametrize("rows", [{}, {"arrangement": "documents", "stride": 2}])
+def test_a_unit_is_the_same_with_and_without_numba(
+    tmp_path: Path,
+    options: dict[str, Any],
+    rows: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("numba")
+    options["rows"] |= rows
+    compiled, _ = run(options, tmp_path / "1.arrow")
+    monkeypatch.setattr("premask.stages.loops.sys", SimpleNamespace(modules={}))
+    plain, _ = run(options, tmp_path / "2.arrow")
+    assert plain.shard == compiled.shard
+    assert plain.ledger == compiled.ledger
+    assert plain.counts.to_bytes() == compiled.counts.to_bytes()
 
 
 def test_the_seed_of_the_job_changes_every_row(tmp_path: Path, options: dict[str, Any]) -> None:

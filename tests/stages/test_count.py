@@ -121,3 +121,9 @@ def test_words_and_entities_are_counted_where_they_begin() -> None:
     assert list(counter.tap_rows([rows, rows])) == [rows, rows]
     names = ("", "PER", "ORG", "LOC")
     assert counter.tallies(names) == {"words": 6, "entities_PER": 2, "entities_LOC": 2}
+
+
+def test_an_id_beyond_the_vocabulary_is_refused() -> None:
+    (rows,) = count([[5, 29]])[1]
+    with pytest.raises(ValueError, match=r"ids up to 29 .* the vocabulary has 29 ids"):
+        count_tokens(rows, 29)

@@ -17,8 +17,10 @@ import xxhash
 from premask.masking._rows import Vocabulary
 from premask.schemas.shard import shard_metadata
 from premask.stages import write
+from premask.stages.cut_rows import CutRows, Row
 from premask.stages.row_frame import text_frame
-from premask.stages.rows_table import Row, RowTable, TokenStream
+from premask.stages.rows_table import RowTable
+from premask.stages.token_stream import TokenStream
 from premask.stages.write import dataset_info, dataset_state, write_shard
 
 VOCABULARY = Vocabulary(size=1000, cls_id=1, sep_id=2, prefix_ids=(1,), suffix_ids=(2,))
@@ -39,9 +41,9 @@ def row_batches(
         size = int(borders[-1])
         names = ["input_ids", "boundaries", *tracks]
         stream = TokenStream(
-            columns={name: rng.integers(2, 200, size) & ~1 for name in names},
+            columns={name: rng.integers(1, 100, size, np.uint8) * 2 for name in names},
             document_starts=borders[:-1],
-            document_ids=[f"d{start + i}" for i in range(count)],
+            document_ids=pa.array([f"d{start + i}" for i in range(count)], pa.large_string()),
             positions=np.arange(count),
             first_D=np.zeros(count, np.uint64),
             placed_D=np.zeros(count, bool),
@@ -50,7 +52,7 @@ def row_batches(
         seeds = rng.integers(2**63, size=count).tolist()
         stretches = pairwise(borders.tolist())
         rows = [Row((x,), seed) for x, seed in zip(stretches, seeds, strict=True)]
-        batches.append(table.rows(stream, rows))
+        batches.append(table.rows(stream, CutRows.of(stream, rows)))
     return batches
 
 
