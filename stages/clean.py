@@ -29,13 +29,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 from premask._errors import RequestError
 from premask.schemas.job import Clean, Split
 from premask.schemas.records import TARGET
 from premask.schemas.unit import Ledger
-from premask.stages.clean_columns import framed_by_text, without_controls
+from premask.stages.clean_columns import surely_have, without_controls
 from premask.stages.normal_forms import in_normal_form
 from premask.stages.split import own_part
 
@@ -178,13 +177,10 @@ class _Judge:
         options = self.options
         if options.min_words or options.drop_stubs or options.drop_duplicates:
             return np.zeros(len(columns[0]), np.bool_)
-        # A character has four bytes at most: most texts are long enough by far.
-        bytes_D = np.asarray(pc.binary_length(columns[0]))
-        keep_D = bytes_D >= 4 * options.min_characters
-        if np.any(~keep_D & (bytes_D >= options.min_characters)):
-            keep_D = np.asarray(pc.utf8_length(columns[0])) >= options.min_characters
-        for column in columns:
-            keep_D = keep_D & framed_by_text(column)
+        text, *targets = columns
+        keep_D = surely_have(text, max(options.min_characters, 1))
+        for target in targets:
+            keep_D &= surely_have(target, 1)
         return keep_D
 
     def refusal(self, text: str, target: str | None = None) -> tuple[str, str]:

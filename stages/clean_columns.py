@@ -9,10 +9,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from premask.stages.tokens import Int64, Uint8, buffers
 
 _LINE_END, _RETURN, _DROPPED, _TWO_BYTES = 1, 2, 3, 4
 _LINE_FEED = ord("\n")
+_MARGIN = 64  # bytes
 
 
 def _kind(byte: int) -> int:
@@ -64,16 +66,25 @@ def _edits(
     return places[feeds], np.sort(np.concatenate([places[gone], places[two] + 1]))
 
 
-def framed_by_text(texts: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
-    """Whether each begins and ends with printable ASCII that is no blank.
+def surely_have(texts: pa.LargeStringArray, least: int) -> npt.NDArray[np.bool_]:
+    """Whether each has `least` characters and more without the white space around it.
 
-    To strip white space from such a text changes nothing.
+    Told by printable ASCII at both ends, or near them in a longer text; False where it is not.
     """
     splits, data = buffers(texts)
-    framed = np.diff(splits) > 0
-    first, last = (data[places[framed]] for places in (splits[:-1], splits[1:] - 1))
-    framed[framed] = _is_shown(first) & _is_shown(last)
-    return framed
+    starts, stops, sizes = splits[:-1], splits[1:], np.diff(splits)
+    framed = sizes > 0
+    framed[framed] = _is_shown(data[starts[framed]]) & _is_shown(data[stops[framed] - 1])
+    enough = sizes >= 4 * least  # a character has four bytes at most
+    if np.any(framed & ~enough & (sizes >= least)):
+        enough = np.asarray(pc.utf8_length(texts)) >= least
+    sure = framed & enough
+    others = np.flatnonzero(~framed & (sizes >= 4 * least + 2 * _MARGIN))
+    margin = np.arange(_MARGIN)
+    sides = starts[others, None] + margin, stops[others, None] - 1 - margin
+    first, last = (_is_shown(data[side]).any(axis=1) for side in sides)
+    sure[others] = first & last
+    return sure
 
 
 def _is_shown(text: Uint8) -> npt.NDArray[np.bool_]:

@@ -50,7 +50,7 @@ def count_documents(ids_T: Column, bits_T: Uint8, lengths_D: Int64, counts_V: In
     """As `premask.stages.loops.Loops` says: sorts the pairs of document and id."""
     id_bits = len(counts_V).bit_length()
     # 32 bits, where they suffice, sort three times as fast.
-    kind = np.uint32 if len(lengths_D) << id_bits <= 1 << 32 else np.uint64
+    kind: Any = np.uint32 if len(lengths_D) << id_bits <= 1 << 32 else np.uint64
     pairs_T = np.repeat(np.arange(len(lengths_D), dtype=kind) << kind(id_bits), lengths_D)
     pairs_T |= ids_T
     special_T = (bits_T & Boundary.SPECIAL) != 0

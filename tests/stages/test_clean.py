@@ -75,9 +75,14 @@ def test_columns_are_cleaned_as_their_characters_are(texts: list[str], skipped: 
     texts=st.lists(
         st.text(st.sampled_from("\r\n\x85\x00 \u3000\x1cab.é"), max_size=6), min_size=1
     ),
-    least=st.integers(0, 4),
+    blank=st.text(st.sampled_from("\n \u3000é")),
+    spread=st.sampled_from([0, 0, 10, 50, 90]),
+    least=st.integers(0, 4) | st.integers(0, 300),
 )
-def test_the_same_documents_stay_one_by_one(texts: list[str], least: int) -> None:
+def test_the_same_documents_stay_one_by_one(
+    texts: list[str], blank: str, spread: int, least: int
+) -> None:
+    texts += [spread * blank + text * spread + blank * spread for text in texts]
     plain = [by_characters(text) for text in texts]
     expected = [t for t in plain if t.strip() and len(t.strip()) >= least]
     assert cleaned(*texts, min_characters=least)[0] == expected
