@@ -65,6 +65,15 @@ _put = cast(Any, intrinsic)(_put_eight)
 
 
 @compiled
+def has(bits: Integer, which: Integer) -> Integer:
+    """1 where `bits` has one of `which`, both bytes, else 0.
+
+    Numba makes 64-bit numbers of bytes that meet; cut at once, they share a vector as bytes.
+    """
+    return np.uint8(np.uint8(bits & which) != 0)
+
+
+@compiled
 def rounded(count: Integer) -> Integer:
     """`count`, or a little more: loops to there leave no rest to do without vectors."""
     return (count + 31) & -32

@@ -10,12 +10,19 @@ from collections.abc import Callable
 import numpy as np
 from premask.kernels._choose import budget_of, choose_tokens, mark_candidates, upper_bits
 from premask.kernels._compile import NEVER, SOURCES, kernel
-from premask.kernels._flags import pad_bounds, ranks_of
+from premask.kernels._flags import pad_bounds
 from premask.kernels._laws import Budgets, Choice, Corruption
 from premask.kernels._random import draw_words, row_keys
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.kernels._substitute import share_decisions, write_row
-from premask.kernels._units import find_units, keys_of_places, race_units, take_units
+from premask.kernels._units import (
+    find_units,
+    keys_of_places,
+    race_some_units,
+    race_units,
+    rank_text,
+    take_units,
+)
 
 Kernel = Callable[[Flat, Batch, Scratch, int, Budgets, Choice, Corruption], None]
 
@@ -84,11 +91,11 @@ def _make_units(sources: str) -> Kernel:
         numbers, flags = scratch.numbers, scratch.flags
         first, second, ranked, places = numbers[0], numbers[1], numbers[2], numbers[3]
         weights, decisions, firsts, lasts = numbers[4], numbers[5], numbers[6], numbers[7]
-        costs, ranks, keys = numbers[8], numbers[9], ranked[1:]
+        costs, ranks, best, keys = numbers[8], numbers[9], numbers[10], ranked[1:]
         chosen = first  # the random words of units are spent by then
         text, candidates, opens, closes = flags[0], flags[1], flags[2], flags[3]
         marks, padded, words = flags[4], flags[5], (first, second, text)
-        plain = law.candidate_bits == 0 and not law.weighted
+        plain = law.candidate_bits == 0 and not law.weighted and law.chosen_until == -2
         row_keys(rows.seeds, word, rows.epochs, scratch.keys)
         for row in range(len(rows.lengths)):
             count = rows.lengths[row]
@@ -99,13 +106,13 @@ def _make_units(sources: str) -> Kernel:
             if not plain:
                 codes = rows.codes[row, :count]
                 mark_candidates(law, tokens, bounds, codes, text, candidates, weights)
-            seen = candidates
-            if plain:
-                seen = text
             edges = opens, closes, firsts, lasts
-            units = find_units(law, padded, count, text, num_text, *edges)
-            units_of = firsts, lasts, seen, weights, keys, costs
-            running, total = race_units(law, units, first, *units_of)
+            running = units = find_units(law, padded, count, text, num_text, *edges)
+            rank_text(opens, text, count, ranks)
+            total = race_units(law, units, first, firsts, lasts, keys, costs)
+            if not plain:
+                heard = ranks, candidates, weights, count, closes, best
+                running, total = race_some_units(law, units, first, *heard, keys, costs)
             level, begin, until = np.int32(NEVER - 1), np.int64(0), np.int64(0)
             if law.chosen_until == -2:
                 if law.by_unit:
@@ -115,8 +122,7 @@ def _make_units(sources: str) -> Kernel:
                 budget = budget_of(limits, high, low, counted)
                 raced = firsts, keys, costs
                 level, begin, until = take_units(law, units, total, budget, *raced)
-            ranks_of(opens, count, ranks)
-            keys_of_places(text, count, ranks, ranked, chosen)
+            keys_of_places(ranks, count, ranked, chosen)
             for place in range(begin, until):
                 chosen[place] = np.int32(-1)
             deciding = second

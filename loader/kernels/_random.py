@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from premask._format import Boundary
 from premask.kernels._compile import NEVER, Integer, compiled, widest_vectors
-from premask.kernels._flags import rounded
+from premask.kernels._flags import has, rounded
 from premask.masking.threefry import SELECT
 
 _SPECIAL = np.uint8(Boundary.SPECIAL)
@@ -113,11 +113,11 @@ def draw_words(
     rest = np.int32(~mask)
     for place in range(rounded(count)):
         x, y = block(high, low, np.uint32(place), np.uint32(SELECT))
-        is_text = (padded[np.uint64(place + 1)] & _SPECIAL) == 0
+        is_text = np.uint8(has(padded[np.uint64(place + 1)], _SPECIAL) ^ np.uint8(1))
         key = np.int32((np.int32(x >> np.uint32(1)) & mask) | (np.int32(place) & rest))
-        first[place] = key if is_text or not hides else NEVER
+        first[place] = key if is_text != 0 or not hides else NEVER
         second[place] = np.int32(y >> np.uint32(1))
-        text[place] = np.uint8(is_text)
+        text[place] = is_text
         total = np.int32(total + np.int32(is_text))
     return np.int64(total)
 

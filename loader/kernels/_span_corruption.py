@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from premask._format import IGNORE_LABEL, Boundary
 from premask.kernels._compile import NEVER, SOURCES, Integer, compiled, kernel, widest_vectors
-from premask.kernels._flags import odd_so_far, places_of
+from premask.kernels._flags import has, odd_so_far, places_of
 from premask.kernels._laws import Spans
 from premask.kernels._race import key_of_place, level_of
 from premask.kernels._random import block, row_keys, word_of
@@ -73,7 +73,7 @@ def _find_text(
     widest_vectors()
     count, total, first = len(bounds), np.int32(0), np.int64(0)
     for place in range(count):
-        is_text = np.uint8((bounds[place] & _SPECIAL) == 0)
+        is_text = np.uint8(has(bounds[place], _SPECIAL) ^ np.uint8(1))
         text[place] = is_text
         total = np.int32(total + np.int32(is_text))
     num_text, end = np.int64(total), np.int64(count)
@@ -131,7 +131,7 @@ def _flag_noise(
         opens[0] = noise[0]
         runs = np.int32(noise[0])
     for place in range(1, count):
-        border = np.uint8((bounds[place] & _DOCUMENT) != 0)
+        border = has(bounds[place], _DOCUMENT)
         begins = noise[place] & ((noise[place - 1] ^ np.uint8(1)) | border)
         opens[place] = begins
         runs = np.int32(runs + np.int32(begins))

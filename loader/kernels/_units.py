@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from premask._format import Boundary
 from premask.kernels._compile import NEVER, Integer, compiled, widest_vectors
-from premask.kernels._flags import places_of, rounded
+from premask.kernels._flags import has, places_of, ranks_of, rounded
 from premask.kernels._laws import Choice
 from premask.kernels._race import between, cost_up_to, key_of_place
 from premask.kernels._weights import key_of
@@ -46,12 +46,10 @@ def find_units(
     outside = np.uint8(law.outside_bits)
     for place in range(rounded(count)):
         bits, before = padded[np.uint64(place + 1)], padded[place]
-        inside = np.uint8((bits & span) != 0)
-        inside_before = np.uint8((before & span) != 0)
-        border = np.uint8(np.uint8(before & _SPECIAL) | np.uint8(bits & opening))
-        border = np.uint8(border | np.uint8(inside ^ inside_before))
-        border = np.uint8(border | np.uint8(np.uint8(inside - _ONE) & np.uint8(bits & outside)))
-        opens[place] = text[place] & np.uint8(border != 0)
+        inside = has(bits, span)
+        inside_before = has(before, span)
+        border = has(before, _SPECIAL) | has(bits, opening) | (inside ^ inside_before)
+        opens[place] = text[place] & (border | (has(bits, outside) & (inside ^ _ONE)))
     found = places_of(opens, count, firsts)
     end = count
     while end > 0 and text[end - 1] == 0:
@@ -71,19 +69,12 @@ def find_units(
 
 
 @compiled
-def _unit_weight(
-    law: Choice, first: Integer, last: Integer, candidates: np.ndarray, weights: np.ndarray
-) -> tuple[bool, Integer]:
-    """Whether a unit has a candidate, and the highest weight of its tokens."""
-    may = False
-    best: Integer = np.int64(EXCLUDED)
-    for place in range(first, last + 1):
-        may = may or candidates[place] != 0
-        if law.weighted and weights[place] > EXCLUDED // 2:
-            weight: Integer = np.int64(weights[place])
-            weight = min(max(weight, -LIMIT), LIMIT)
-            best = weight if weight > best else best
-    return may, best
+def rank_text(opens: np.ndarray, text: np.ndarray, count: Integer, ranks: np.ndarray) -> None:
+    """`ranks`: the unit of each text token, counted from 1; 0 at specials."""
+    widest_vectors()
+    ranks_of(opens, count, ranks)
+    for place in range(count):
+        ranks[place] = np.int32(ranks[place] & np.int32(-np.int32(text[place])))
 
 
 @compiled
@@ -93,38 +84,63 @@ def race_units(
     words: np.ndarray,
     firsts: np.ndarray,
     lasts: np.ndarray,
-    candidates: np.ndarray,
-    weights: np.ndarray,
     keys: np.ndarray,
     costs: np.ndarray,
-) -> tuple[Integer, Integer]:
-    """The keys and costs of units; how many run, and what these cost.
-
-    Under S1 those run that are chosen.
-    """
+) -> Integer:
+    """The keys of units of equal weight, and their costs; what they cost together."""
     widest_vectors()
     total = np.int32(0)
     for unit in range(num_units):
+        keys[unit] = key_of_place(words[unit], unit, law.bits)
         size = np.int32(np.int32(lasts[unit] - firsts[unit]) + np.int32(1))
         cost = np.int32(1) if law.by_unit else size
         costs[unit] = cost
         total = np.int32(total + cost)
-    if law.candidate_bits == 0 and not law.weighted and law.chosen_until == -2:
-        for unit in range(num_units):
-            keys[unit] = key_of_place(words[unit], unit, law.bits)
-        return np.int64(num_units), np.int64(total)
+    return np.int64(total)
+
+
+@compiled
+def race_some_units(
+    law: Choice,
+    num_units: Integer,
+    words: np.ndarray,
+    ranks: np.ndarray,
+    candidates: np.ndarray,
+    weights: np.ndarray,
+    count: Integer,
+    may: np.ndarray,
+    best: np.ndarray,
+    keys: np.ndarray,
+    costs: np.ndarray,
+) -> tuple[Integer, Integer]:
+    """The keys of units that have a candidate, by their highest weight; how many, at what cost.
+
+    Under S1 those run that are chosen. `may` and `best` are by rank.
+    """
+    for fresh in range(num_units + 1):
+        may[fresh], best[fresh] = np.uint8(0), np.int32(EXCLUDED)
+    for place in range(count):
+        rank = np.uint64(ranks[place])
+        may[rank] = may[rank] | candidates[place]
+        if law.weighted:
+            weight: Integer = weights[place]
+            heard = min(max(weight, np.int32(-LIMIT)), np.int32(LIMIT))
+            heard = heard if weight > EXCLUDED // 2 else np.int32(EXCLUDED)
+            best[rank] = max(best[rank], heard)
     highest = np.int64((1 << (31 - law.bits)) - 2)
-    found, total = np.int64(0), np.int32(0)
+    found, total = np.int64(0), np.int64(0)
     for unit in range(num_units):
-        may, weight = _unit_weight(law, firsts[unit], lasts[unit], candidates, weights)
+        runs = may[unit + 1] != 0
         if law.chosen_until > -2:
-            may = may and words[unit] <= law.chosen_until
-        chance = key_of(law, words[unit], weight) if law.weighted else words[unit] >> law.bits
+            runs = runs and words[unit] <= law.chosen_until
+        chance = words[unit] >> law.bits
+        if law.weighted:
+            chance = key_of(law, words[unit], best[unit + 1])
         packed = (min(np.int64(chance), highest) << law.bits) | unit
-        keys[unit] = np.int32(packed) if may else NEVER
-        found += np.int64(may)
-        total = np.int32(total + (costs[unit] if may else np.int32(0)))
-    return found, np.int64(total)
+        keys[unit] = np.int32(packed) if runs else NEVER
+        found += np.int64(runs)
+        total += np.int64(costs[unit]) if runs else np.int64(0)
+    return found, total
 
 
 @compiled
@@ -217,12 +233,9 @@ def take_units(
 
 @compiled
 def keys_of_places(
-    text: np.ndarray, count: Integer, ranks: np.ndarray, keys: np.ndarray, chosen: np.ndarray
+    ranks: np.ndarray, count: Integer, keys: np.ndarray, chosen: np.ndarray
 ) -> None:
-    """`chosen`: the key of each text token's unit; those of units are at 1 and up in `keys`."""
-    widest_vectors()
+    """`chosen`: the key of each text token's unit; `keys` are those of units, by rank."""
     keys[0] = NEVER
-    for place in range(count):
-        ranks[place] = np.int32(ranks[place] & np.int32(-np.int32(text[place])))
     for place in range(count):
         chosen[place] = keys[np.uint64(ranks[place])]

@@ -77,7 +77,8 @@ class KernelMasker(Masker):
 
     def _check_rows(self, rows: Rows, lengths: np.ndarray) -> None:
         self._refuse_lacking([name for name in self._tracks if name not in rows.lists])
-        self._refuse_long(lengths)
+        if rows.lists[INPUT_IDS].shape[1] > self.binding.max_length:
+            self._refuse_long(lengths)
 
     def _flat(self, rows: PaddedRows, epoch: int | Array) -> Flat:
         columns = [np.asarray(rows.input_ids).view(np.uint32), np.asarray(rows.boundaries)]

@@ -211,12 +211,14 @@ def _denoising(parameters: Mapping[str, Any], binding: Binding, word: int) -> Pr
 def _empty(rows: Flat, widths: Sequence[int], dtype: np.dtype) -> Batch:
     # One block: the allocator keeps it for the next batch, where three would go back to the
     # system and come again page by page, at ten times the cost of the mask.
-    num_rows = len(rows.lengths)
-    block, arrays = np.empty(num_rows * sum(widths), dtype), []
-    for width in widths:
-        arrays.append(block[: num_rows * width].reshape(num_rows, width))
-        block = block[num_rows * width :]
-    return Batch(*arrays)
+    num_rows, first, second, third = len(rows.lengths), *widths
+    ends = num_rows * first, num_rows * (first + second)
+    block = np.empty(ends[1] + num_rows * third, dtype)
+    return Batch(
+        block[: ends[0]].reshape(num_rows, first),
+        block[ends[0] : ends[1]].reshape(num_rows, second),
+        block[ends[1] :].reshape(num_rows, third),
+    )
 
 
 COVERED: Mapping[str, Callable[[Mapping[str, Any], Binding, int], Program | None]] = {
