@@ -1,7 +1,7 @@
 """Law 2 for Triton's kernels: the bits of the reference, on a CUDA device where there is one.
 
 Elsewhere Triton's interpreter runs the kernels on the CPU, and its compiler compiles them for a
-GPU that need not be there. Triton is no requirement of the tests, as it takes a gigabyte.
+GPU that need not be there. Triton takes a gigabyte, so only CI asks for it.
 """
 
 from __future__ import annotations
