@@ -10,7 +10,7 @@ from premask.stages.layout import Numbering
 from premask.stages.plain_loops import Int64
 from premask.stages.token_stream import TokenStream
 
-_STARTS = Boundary.SENTENCE_START | Boundary.DOCUMENT_START
+_STARTS = np.uint8(Boundary.SENTENCE_START | Boundary.DOCUMENT_START)
 
 
 def cut_full(

@@ -110,7 +110,7 @@ class Counter:
         for batch in batches:
             lengths_D = batch.column(INPUT_IDS).value_lengths().to_numpy()
             ids_T, bits_T = _ids_and_bits(batch, self._size)
-            loops().count_documents(ids_T, bits_T, lengths_D, self._document_counts_V)
+            loops(len(ids_T)).count_documents(ids_T, bits_T, lengths_D, self._document_counts_V)
             self._num_documents += batch.num_rows
             yield batch
 
@@ -125,7 +125,7 @@ class Counter:
             yield batch
 
     def _count_spans(self, batch: pa.RecordBatch, bits_T: Uint8) -> None:
-        self.num_words += int(np.count_nonzero((bits_T & Boundary.WORD_START) != 0))
+        self.num_words += int(np.count_nonzero((bits_T & np.uint8(Boundary.WORD_START)) != 0))
         if _LABELS in batch.schema.names:
             labels_T = batch.column(_LABELS).flatten().to_numpy()
             begun = labels_T[(bits_T & Boundary.ENTITY_START) != 0]

@@ -1,19 +1,25 @@
 """The loops over tokens: compiled by Numba where that is loaded already, else in NumPy.
 
-Both give the same (`tests/stages/test_loops.py`). Numba is not loaded for these loops, as they
-would have to pass 300 MB of text to pay for its 0.8 s; encoding loads it where that pays.
+Both give the same (`tests/stages/test_loops.py`). To load Numba takes 0.3 to 0.5 s, what these
+loops save in some 40 million tokens. So it is loaded for them when a process has seen as many,
+if encoding has not loaded it before.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Protocol, cast
 
 from premask.stages import plain_loops
 from premask.stages.plain_loops import Column, Int64, Uint8
 
 # Shapes: D documents, T tokens of all of them, P pieces, V ids of the vocabulary.
+
+PATIENCE = 40_000_000  # tokens
 
 
 class Loops(Protocol):
@@ -37,10 +43,29 @@ class Loops(Protocol):
         """Adds the number of documents that have an id outside special tokens."""
 
 
-def loops() -> Loops:
-    """The compiled loops where Numba is loaded, else the plain ones."""
-    if "numba" not in sys.modules:
+@dataclass(slots=True)
+class _Process:
+    num_tokens: int = 0
+
+
+_PROCESS = _Process()
+
+
+def loops(num_new: int = 0) -> Loops:
+    """The compiled loops where Numba is loaded, or is to be loaded now; else the plain ones.
+
+    Args:
+        num_new: tokens that this process has not seen before.
+    """
+    _PROCESS.num_tokens += num_new
+    pays = _PROCESS.num_tokens > PATIENCE and _is_installed()
+    if not pays and "numba" not in sys.modules:
         return cast(Loops, plain_loops)
     from premask.stages import kernels
 
     return cast(Loops, kernels)
+
+
+@cache
+def _is_installed() -> bool:
+    return find_spec("numba") is not None

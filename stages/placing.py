@@ -48,8 +48,9 @@ class Placing:
         named = rows.from_P[rows.first_R][row]
         wanted = np.flatnonzero(begins | (document != named))
         num_documents = len(stream.document_ids)
-        found = np.unique(row[wanted] * num_documents + document[wanted])
-        row_F, document_F = np.divmod(found, num_documents)
+        pairs = np.sort(row[wanted] * num_documents + document[wanted])
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # `np.unique` hashes, which is slow
+        row_F, document_F = np.divmod(pairs, num_documents)
         self._add(document_F, rows.ordinals_R[row_F], rows.seeds_R[row_F])
         stream.placed_D[document_F] = True
         own = np.repeat(rows.is_own_P, counts_P)

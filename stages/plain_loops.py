@@ -13,6 +13,7 @@ Int64 = npt.NDArray[np.int64]
 Uint8 = npt.NDArray[np.uint8]
 Column = npt.NDArray[np.unsignedinteger[Any]]
 
+_SPECIAL = np.uint8(Boundary.SPECIAL)  # the flag itself would make int64 of all bits
 _LONG = 64  # tokens
 
 
@@ -41,7 +42,7 @@ def copy_pieces(
 
 def count_tokens(ids_T: Column, bits_T: Uint8, counts_V: Int64) -> None:
     """As `premask.stages.loops.Loops` says."""
-    special_T = (bits_T & Boundary.SPECIAL) != 0
+    special_T = (bits_T & _SPECIAL) != 0
     counts_V += np.bincount(ids_T, minlength=len(counts_V))
     counts_V -= np.bincount(ids_T[special_T], minlength=len(counts_V))
 
@@ -53,16 +54,11 @@ def count_documents(ids_T: Column, bits_T: Uint8, lengths_D: Int64, counts_V: In
     kind: Any = np.uint32 if len(lengths_D) << id_bits <= 1 << 32 else np.uint64
     pairs_T = np.repeat(np.arange(len(lengths_D), dtype=kind) << kind(id_bits), lengths_D)
     pairs_T |= ids_T
-    special_T = (bits_T & Boundary.SPECIAL) != 0
+    special_T = (bits_T & _SPECIAL) != 0
     if special_T.any():
         pairs_T = pairs_T[~special_T]
-    found = _distinct(pairs_T) & kind((1 << id_bits) - 1)
+    pairs_T.sort()  # ten times as fast as the hashing `numpy.unique`
+    is_first_T = np.ones(len(pairs_T), np.bool_)
+    is_first_T[1:] = pairs_T[1:] != pairs_T[:-1]
+    found = pairs_T[is_first_T] & kind((1 << id_bits) - 1)
     counts_V += np.bincount(found.astype(np.int64), minlength=len(counts_V))
-
-
-def _distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The distinct values; sorts in place, ten times faster than the hashing `numpy.unique`."""
-    values.sort()
-    first = np.ones(len(values), bool)
-    first[1:] = values[1:] != values[:-1]
-    return values[first]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from premask.schemas.records import (
@@ -100,7 +101,7 @@ def positional_ids(name: str, positions: pa.Array) -> pa.Array:
 
 def within_limits(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Slices of a batch that keep the limits on documents and characters."""
-    ends = np.cumsum(pc.utf8_length(batch.column("text")).to_numpy())
+    ends = _character_ends(batch.column("text"))
     start = 0
     while start < batch.num_rows:
         before = ends[start - 1] if start else 0
@@ -108,3 +109,15 @@ def within_limits(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         end = min(max(end, start + 1), start + MAX_BATCH_DOCUMENTS)
         yield batch.slice(start, end - start)
         start = end
+
+
+def _character_ends(texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
+    """How many characters there are up to the end of each text.
+
+    Where all texts together are within the limit even in bytes, bytes are told.
+    """
+    bytes_D: npt.NDArray[np.int64] = np.cumsum(pc.binary_length(texts).to_numpy())
+    if not len(bytes_D) or bytes_D[-1] <= MAX_BATCH_CHARACTERS:
+        return bytes_D
+    ends_D: npt.NDArray[np.int64] = np.cumsum(pc.utf8_length(texts).to_numpy())
+    return ends_D

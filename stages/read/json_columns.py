@@ -138,7 +138,6 @@ def _is_plain(data: bytes, starts_L: Int64, stops_L: Int64) -> bool:
         if np.bincount(line).max() >= MOST_BRACKETS:
             return False
     try:
-        data.decode("utf-8")
+        return data.isascii() or bool(data.decode("utf-8"))
     except UnicodeDecodeError:
         return False
-    return True

@@ -85,12 +85,28 @@ def test_pieces_are_copied_and_nothing_else_is_touched(
         assert target.tolist() == expected
 
 
+def names(code: str) -> list[str]:
+    """What a new process prints."""
+    code = "import sys\nfrom premask.stages.loops import PATIENCE, loops\n" + code
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    return done.stdout.split()
+
+
 def test_the_loops_are_plain_until_numba_is_loaded_for_something_else() -> None:
+    code = "print(loops().__name__)\nimport numba\nprint(loops().__name__)"
+    assert names(code) == ["premask.stages.plain_loops", "premask.stages.kernels"]
+
+
+def test_numba_is_loaded_when_that_pays() -> None:
+    code = "loops(PATIENCE); print('numba' in sys.modules, loops(1).__name__)"
+    assert names(code) == ["False", "premask.stages.kernels"]
+
+
+def test_without_numba_the_loops_stay_plain() -> None:
     code = (
-        "from premask.stages.loops import loops\n"
-        "print(loops().__name__)\n"
-        "import numba\n"
-        "print(loops().__name__)"
+        "from importlib.util import find_spec\n"
+        "sys.modules['premask.stages.loops'].find_spec = lambda name: None\n"
+        "print(loops(PATIENCE + 1).__name__, 'numba' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert done.stdout.split() == [b"premask.stages.plain_loops", b"premask.stages.kernels"]
+    assert names(code) == ["premask.stages.plain_loops", "False"]
