@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from premask._format import IGNORE_LABEL, Boundary
 from premask.kernels._compile import SOURCES, Integer, compiled, kernel, widest_vectors
+from premask.kernels._race import fill
 from premask.kernels._rows import Batch, Flat
 
 _SPECIAL, _DOCUMENT = int(Boundary.SPECIAL), int(Boundary.DOCUMENT_START)
@@ -28,11 +29,13 @@ def _copy_row(
     widest_vectors()
     count = len(tokens)
     for place in range(count):
-        token = np.int32(tokens[place])
-        ids[place], attention[place], labels[place] = token, 1, token
-    for spare in range(len(ids) - count):
-        beyond = np.uint64(count + spare)
-        ids[beyond], attention[beyond], labels[beyond] = pad_id, 0, IGNORE_LABEL
+        ids[place] = tokens[place]
+    for place in range(count):
+        labels[place] = tokens[place]
+    fill(attention, 0, count, 1)
+    fill(attention, count, len(ids), 0)
+    fill(ids, count, len(ids), pad_id)
+    fill(labels, count, len(ids), IGNORE_LABEL)
 
 
 def _make(sources: str) -> Kernel:

@@ -84,7 +84,7 @@ def _span_lengths(
     """Span lengths in drawing order: the number of positive ones, and of zeros."""
     budget = np.int64(law.budgets[min(num_words, len(law.budgets) - 1)])
     if not law.draws_lengths:
-        fill(lengths, budget, np.int32(1))
+        fill(lengths, 0, budget, np.int32(1))
         return budget, np.int64(0)
     found, zeros, before = np.int64(0), np.int64(0), np.int64(0)
     for turn in range(num_words + SPARE_DRAWS):
@@ -202,12 +202,12 @@ def _write_rest(
     attention: np.ndarray,
     labels: np.ndarray,
 ) -> None:
-    for place in range(len(ids)):
-        attention[place] = place < total
-        if place >= total:
-            ids[place] = law.pad_id
-    for place in range(len(labels)):
-        labels[place] = tokens[place] if place < len(tokens) else IGNORE_LABEL
+    fill(attention, 0, total, 1)
+    fill(attention, total, len(ids), 0)
+    fill(ids, total, len(ids), law.pad_id)
+    for place in range(len(tokens)):
+        labels[place] = tokens[place]
+    fill(labels, len(tokens), len(labels), IGNORE_LABEL)
 
 
 def _make(sources: str) -> Kernel:

@@ -163,7 +163,7 @@ def _make(sources: str) -> Kernel:
             num_text = draw_words(high, low, padded, count, -1, False, *words)
             edges = opens, closes, firsts, lasts
             units = find_units(law, padded, count, text, num_text, *edges)
-            fill(chosen, count, NEVER)
+            fill(chosen, 0, count, NEVER)
             found = _list_anchors(law, units, first, firsts, lasts, unit_of, keys)
             counted = count if limits.count_special else num_text
             budget = min(budget_of(limits, high, low, counted), num_text)

@@ -30,11 +30,11 @@ def key_of_place(word: Integer, place: Integer, bits: Integer) -> Integer:
 
 
 @compiled
-def fill(keys: np.ndarray, count: Integer, value: Integer) -> None:
-    """Sets the first `count` keys."""
+def fill(numbers: np.ndarray, begin: Integer, end: Integer, value: Integer) -> None:
+    """Sets the numbers from `begin` to before `end`."""
     widest_vectors()
-    for place in range(count):
-        keys[place] = value
+    for spare in range(end - begin):
+        numbers[np.uint64(begin + spare)] = value  # unsigned: it is not asked for its sign
 
 
 @compiled

@@ -80,9 +80,9 @@ def fill_words(
     first_L: np.ndarray,
     second_L: np.ndarray,
 ) -> None:
-    """Two words for each of `count` positions, their upper 31 bits, as int32."""
+    """Two words for each of `count` (`rounded`) positions, their upper 31 bits, as int32."""
     widest_vectors()
-    for place in range(count):
+    for place in range(rounded(count)):
         x, y = block(high, low, np.uint32(place), np.uint32(stream))
         first_L[place] = np.int32(x >> np.uint32(1))
         second_L[place] = np.int32(y >> np.uint32(1))

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from premask._format import IGNORE_LABEL, Boundary
 from premask.kernels._compile import NEVER, SOURCES, Integer, compiled, kernel, widest_vectors
-from premask.kernels._flags import has, odd_so_far, places_of
+from premask.kernels._flags import has, odd_so_far, places_of, rounded
 from premask.kernels._laws import Spans
-from premask.kernels._race import key_of_place, level_of
+from premask.kernels._race import fill, key_of_place, level_of
 from premask.kernels._random import block, row_keys, word_of
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.masking.threefry import ROW, SELECT
@@ -203,13 +203,10 @@ def _write_pair(
         at = min(target_size, target_width - 1)
         labels[at] = law.end_id
         target_size = at + 1
-    for place in range(size):
-        attention[place] = 1
-    for spare in range(width - size):
-        beyond = np.uint64(size + spare)
-        ids[beyond], attention[beyond] = law.pad_id, 0
-    for spare in range(target_width - target_size):
-        labels[np.uint64(target_size + spare)] = _IGNORE
+    fill(attention, 0, size, 1)
+    fill(attention, size, width, 0)
+    fill(ids, size, width, law.pad_id)
+    fill(labels, target_size, target_width, _IGNORE)
 
 
 def _make(sources: str) -> Kernel:
@@ -232,15 +229,16 @@ def _make(sources: str) -> Kernel:
             cell = min(num_text, len(law.noise) - 1)
             hidden, spans = np.int64(law.noise[cell]), np.int64(law.spans[cell])
             visible = num_text - hidden
-            _draw_keys(high, low, law.bits, max(hidden, visible), first_keys, second_keys)
+            _draw_keys(
+                high, low, law.bits, rounded(max(hidden, visible)), first_keys, second_keys
+            )
             _list_borders(first_keys, hidden, spans, noise, noise_borders)
             _list_borders(second_keys, visible, spans, noise, kept_borders)
             offset = np.int64(0)
             if law.roll[cell]:
                 word_31: Integer = np.int64(word_of(high, low, 0, ROW)[1])
                 offset = word_31 % (num_text if num_text > 0 else 1)
-            for place in range(count + 1):
-                noise[place] = 0
+            fill(noise, 0, count + 1, 0)
             borders = noise_borders, kept_borders
             odd = _turn_flags(spans, offset, num_text, first, *borders, places, noise)
             odd_so_far(noise, count, odd)
