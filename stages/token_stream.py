@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from premask._format import BOUNDARIES, INPUT_IDS, TRACKS, Boundary
 from premask.schemas.records import PARTS
-from premask.stages.loops import loops
 from premask.stages.plain_loops import Column, Int64
 
 # Shapes: D documents, T tokens of a stream.
@@ -51,7 +51,11 @@ class TokenStream:
         names = [INPUT_IDS, BOUNDARIES, *(t for t in TRACKS if t in batch.schema.names)]
         columns = {name: batch.column(name).flatten().to_numpy() for name in names}
         if separator is not None:
-            columns = _separated(columns, lengths_D, starts_D, separator)
+            marks = {INPUT_IDS: separator, BOUNDARIES: int(Boundary.SPECIAL)}
+            columns = {
+                name: _separated(values, lengths_D, marks.get(name, 0))
+                for name, values in columns.items()
+            }
         return cls(
             columns=columns,
             document_starts=starts_D,
@@ -108,19 +112,13 @@ class TokenStream:
         return found
 
 
-def _separated(
-    columns: Mapping[str, Column], lengths_D: Int64, starts_D: Int64, separator: int
-) -> dict[str, Column]:
-    """Columns with a separator behind each document; documents then begin at `starts_D`."""
-    marks = {INPUT_IDS: separator, BOUNDARIES: int(Boundary.SPECIAL)}
-    size = int(lengths_D.sum()) + len(lengths_D)
-    found = {
-        name: np.full(size, marks.get(name, 0), values.dtype)
-        for name, values in columns.items()
-    }
-    pairs = [(values, found[name]) for name, values in columns.items()]
-    loops().copy_pieces(np.cumsum(lengths_D) - lengths_D, lengths_D, starts_D, pairs)
-    return found
+def _separated(values: Column, lengths_D: Int64, mark: int) -> Column:
+    """The values of documents with a mark behind each."""
+    view = memoryview(values)
+    borders = [0, *np.cumsum(lengths_D).tolist()]
+    documents = [view[start:stop] for start, stop in pairwise(borders)]
+    joined = values.dtype.type(mark).tobytes().join([*documents, b""])
+    return np.frombuffer(joined, values.dtype)
 
 
 def _part_starts(batch: pa.RecordBatch, starts_D: Int64) -> Int64:

@@ -107,15 +107,18 @@ def chunks(
             skipping = match is None
             continue
         boundary = _last_boundary(held[-1] if held else b"", block, pattern)
-        cut = sum(map(len, held)) + (boundary or 0)
+        if boundary is not None and boundary < 0:
+            last = held.pop()
+            block, boundary = last + block, len(last) + boundary
+        if boundary is not None and (held or boundary):
+            piece = b"".join([*held, memoryview(block)[:boundary]])
+            yield position, piece
+            position += len(piece)
+            held = [block[boundary:]]
+            continue
         held.append(block)
         num_bytes = sum(map(len, held))
-        if boundary is not None and cut:
-            buffer = b"".join(held)
-            yield position, buffer[:cut]
-            position += cut
-            held = [buffer[cut:]]
-        elif num_bytes > _reader.MAX_DOCUMENT_BYTES:
+        if num_bytes > _reader.MAX_DOCUMENT_BYTES:
             reject_long(name, position, ledger)
             held = [b"".join(held)[-OVERLAP_BYTES:]]
             position += num_bytes - len(held[0])
