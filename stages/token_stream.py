@@ -114,7 +114,7 @@ class TokenStream:
 
 def _separated(values: Column, lengths_D: Int64, mark: int) -> Column:
     """The values of documents with a mark behind each."""
-    view = memoryview(values)
+    view = values.data
     borders = [0, *np.cumsum(lengths_D).tolist()]
     documents = [view[start:stop] for start, stop in pairwise(borders)]
     joined = values.dtype.type(mark).tobytes().join([*documents, b""])
