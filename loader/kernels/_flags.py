@@ -114,6 +114,20 @@ def ranks_of(flags: np.ndarray, count: Integer, ranks: np.ndarray) -> None:
 
 
 @compiled
+def look_up_ranks(
+    flags: np.ndarray, count: Integer, table: np.ndarray, found: np.ndarray
+) -> None:
+    """`found`: what `table` has at the rank of each place (`ranks_of`)."""
+    before, eights = np.uint64(0), flags.view(np.uint64)
+    for eight in range((count + 7) >> 3):
+        sums = np.uint64(eights[eight] * _ONES)
+        for lane in range(8):
+            inside = np.uint64(sums >> np.uint64(8 * lane)) & np.uint64(255)
+            found[np.uint64((eight << 3) + lane)] = table[np.uint64(before + inside)]
+        before = np.uint64(before + (sums >> _HIGHEST))
+
+
+@compiled
 def odd_so_far(flags: np.ndarray, count: Integer, odd: Integer) -> None:
     """Flags become 1 where an odd number of those up to there is; `odd`: of those before."""
     eights = flags.view(np.uint64)

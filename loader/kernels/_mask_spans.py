@@ -32,7 +32,7 @@ def _list_anchors(
     num_units: Integer,
     words: np.ndarray,
     firsts: np.ndarray,
-    lasts: np.ndarray,
+    sizes: np.ndarray,
     unit_of: np.ndarray,
     keys: np.ndarray,
 ) -> Integer:
@@ -40,7 +40,7 @@ def _list_anchors(
     found: Integer = 0
     upper = np.int32(-1 << law.bits)
     for unit in range(num_units):
-        for place in range(firsts[unit], lasts[unit] + 1):
+        for place in range(firsts[unit], firsts[unit] + sizes[unit]):
             unit_of[place] = unit
             keys[found] = np.int32((words[place] & upper) | np.int32(place))
             found += 1
@@ -77,7 +77,7 @@ def _cut_span(
     unit: Integer,
     last: Integer,
     firsts: np.ndarray,
-    lasts: np.ndarray,
+    sizes: np.ndarray,
     chosen: np.ndarray,
 ) -> None:
     """Of the span that exceeds the budget: its first tokens, or the whole words of them."""
@@ -86,10 +86,10 @@ def _cut_span(
     while room > 0:
         room -= np.int64(chosen[until] != 0)
         until += 1
-    if law.whole_words and not (left == budget and lasts[unit] >= until):
-        while last >= unit and lasts[last] >= until:
+    if law.whole_words and not (left == budget and firsts[unit] + sizes[unit] > until):
+        while last >= unit and firsts[last] + sizes[last] > until:
             last -= 1
-        until = lasts[last] + 1 if last >= unit else begin
+        until = firsts[last] + sizes[last] if last >= unit else begin
     for place in range(begin, until):
         chosen[place] = np.int32(0)
 
@@ -105,7 +105,7 @@ def _cover(
     num_units: Integer,
     bounds: np.ndarray,
     firsts: np.ndarray,
-    lasts: np.ndarray,
+    sizes: np.ndarray,
     unit_of: np.ndarray,
     keys: np.ndarray,
     counts: np.ndarray,
@@ -126,12 +126,13 @@ def _cover(
         unit = unit_of[place]
         last = _last_word(anchors, high, low, unit, num_units, bounds, firsts)
         size: Integer = np.int64(0)
-        for inside in range(firsts[unit], lasts[last] + 1):
+        end = firsts[last] + sizes[last]
+        for inside in range(firsts[unit], end):
             size += np.int64(chosen[inside] != 0)
         if size > left:
-            _cut_span(anchors, budget, left, unit, last, firsts, lasts, chosen)
+            _cut_span(anchors, budget, left, unit, last, firsts, sizes, chosen)
             return
-        for inside in range(firsts[unit], lasts[last] + 1):
+        for inside in range(firsts[unit], end):
             chosen[inside] = np.int32(0)
         left -= size
 
@@ -151,7 +152,7 @@ def _make(sources: str) -> Kernel:
         _ = sources
         numbers, flags, counts = scratch.numbers, scratch.flags, scratch.numbers[9]
         first, second, keys, places = numbers[0], numbers[1], numbers[2], numbers[3]
-        unit_of, decisions, firsts, lasts = numbers[4], numbers[5], numbers[6], numbers[7]
+        unit_of, decisions, firsts, sizes = numbers[4], numbers[5], numbers[6], numbers[7]
         chosen, text, opens, marks = numbers[8], flags[0], flags[1], flags[2]
         closes, padded, words = flags[3], flags[4], (first, second, text)
         row_keys(rows.seeds, word, rows.epochs, scratch.keys)
@@ -161,13 +162,13 @@ def _make(sources: str) -> Kernel:
             high, low = scratch.keys[0, row], scratch.keys[1, row]
             pad_bounds(bounds, padded)
             num_text = draw_words(high, low, padded, count, -1, False, *words)
-            edges = opens, closes, firsts, lasts
+            edges = opens, closes, firsts, sizes
             units = find_units(law, padded, count, text, num_text, *edges)
             fill(chosen, 0, count, NEVER)
-            found = _list_anchors(law, units, first, firsts, lasts, unit_of, keys)
+            found = _list_anchors(law, units, first, firsts, sizes, unit_of, keys)
             counted = count if limits.count_special else num_text
             budget = min(budget_of(limits, high, low, counted), num_text)
-            table = bounds, firsts, lasts, unit_of, keys, counts, places, chosen
+            table = bounds, firsts, sizes, unit_of, keys, counts, places, chosen
             _cover(law, anchors, high, low, budget, found, units, *table)
             deciding = second
             if corrupt.coherence > 0:

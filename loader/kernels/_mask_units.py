@@ -12,6 +12,7 @@ from premask.kernels._choose import budget_of, choose_tokens, mark_candidates, u
 from premask.kernels._compile import NEVER, SOURCES, kernel
 from premask.kernels._flags import pad_bounds
 from premask.kernels._laws import Budgets, Choice, Corruption
+from premask.kernels._race import fill
 from premask.kernels._random import draw_words, row_keys
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.kernels._substitute import share_decisions, write_row
@@ -90,8 +91,8 @@ def _make_units(sources: str) -> Kernel:
         _ = sources
         numbers, flags = scratch.numbers, scratch.flags
         first, second, ranked, places = numbers[0], numbers[1], numbers[2], numbers[3]
-        weights, decisions, firsts, lasts = numbers[4], numbers[5], numbers[6], numbers[7]
-        costs, ranks, best, keys = numbers[8], numbers[9], numbers[10], ranked[1:]
+        weights, decisions, firsts, costs = numbers[4], numbers[5], numbers[6], numbers[7]
+        ranks, best, keys = numbers[8], numbers[9], ranked[1:]
         chosen = first  # the random words of units are spent by then
         text, candidates, opens, closes = flags[0], flags[1], flags[2], flags[3]
         marks, padded, words = flags[4], flags[5], (first, second, text)
@@ -106,11 +107,16 @@ def _make_units(sources: str) -> Kernel:
             if not plain:
                 codes = rows.codes[row, :count]
                 mark_candidates(law, tokens, bounds, codes, text, candidates, weights)
-            edges = opens, closes, firsts, lasts
+            edges = opens, closes, firsts, costs
             running = units = find_units(law, padded, count, text, num_text, *edges)
-            rank_text(opens, text, count, ranks)
-            total = race_units(law, units, first, firsts, lasts, keys, costs)
-            if not plain:
+            total = num_text
+            if law.by_unit:
+                total = units
+                fill(costs, 0, units, 1)
+            if plain:
+                race_units(law, units, first, keys)
+            else:
+                rank_text(opens, text, count, ranks)
                 heard = ranks, candidates, weights, count, closes, best
                 running, total = race_some_units(law, units, first, *heard, keys, costs)
             level, begin, until = np.int32(NEVER - 1), np.int64(0), np.int64(0)
@@ -122,7 +128,7 @@ def _make_units(sources: str) -> Kernel:
                 budget = budget_of(limits, high, low, counted)
                 raced = firsts, keys, costs
                 level, begin, until = take_units(law, units, total, budget, *raced)
-            keys_of_places(ranks, count, ranked, chosen)
+            keys_of_places(opens, text, count, ranked, chosen)
             for place in range(begin, until):
                 chosen[place] = np.int32(-1)
             deciding = second

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from premask._format import Boundary
 from premask.kernels._compile import NEVER, Integer, compiled, widest_vectors
-from premask.kernels._flags import has, places_of, ranks_of, rounded
+from premask.kernels._flags import has, look_up_ranks, places_of, ranks_of, rounded
 from premask.kernels._laws import Choice
 from premask.kernels._race import between, cost_up_to, key_of_place
 from premask.kernels._weights import key_of
@@ -20,7 +20,7 @@ _SPECIAL, _ONE = np.uint8(Boundary.SPECIAL), np.uint8(1)
 _SKIP, _STOP, _CUT = 0, 1, 3
 _PART = 1
 # Units are taken together until about this much of the budget is left.
-_SLACK = 4
+_SLACK = 2
 # Interpolated guesses before halving: keys of unequal weights may lie unevenly.
 _GUESSES = 8
 
@@ -35,9 +35,9 @@ def find_units(
     opens: np.ndarray,
     closes: np.ndarray,
     firsts: np.ndarray,
-    lasts: np.ndarray,
+    sizes: np.ndarray,
 ) -> Integer:
-    """The units of a row, first and last positions, and where they open; their number.
+    """The units of a row, first positions and sizes, and where they open; their number.
 
     `padded` are the row's boundaries (`pad_bounds`), `text` is what `draw_words` writes.
     """
@@ -56,15 +56,17 @@ def find_units(
         end -= 1
     if found > 0 and end - firsts[0] == num_text:
         # All text lies between specials at both ends: a unit ends where the next one opens.
-        for unit in range(found - 1):
-            lasts[unit] = np.int32(firsts[unit + 1] - np.int32(1))
-        lasts[np.uint64(found - 1)] = np.int32(end - 1)
+        firsts[np.uint64(found)] = np.int32(end)
+        for unit in range(found):
+            sizes[unit] = np.int32(firsts[unit + 1] - firsts[unit])
         return found
     for place in range(count - 1):
         after = np.uint8(opens[place + 1] | np.uint8(text[place + 1] ^ np.uint8(1)))
         closes[place] = text[place] & after
     closes[count - 1] = text[count - 1]
-    places_of(closes, count, lasts)
+    places_of(closes, count, sizes)
+    for unit in range(found):
+        sizes[unit] = np.int32(np.int32(sizes[unit] - firsts[unit]) + np.int32(1))
     return found
 
 
@@ -82,21 +84,12 @@ def race_units(
     law: Choice,
     num_units: Integer,
     words: np.ndarray,
-    firsts: np.ndarray,
-    lasts: np.ndarray,
     keys: np.ndarray,
-    costs: np.ndarray,
-) -> Integer:
-    """The keys of units of equal weight, and their costs; what they cost together."""
+) -> None:
+    """The keys of units of equal weight."""
     widest_vectors()
-    total = np.int32(0)
     for unit in range(num_units):
         keys[unit] = key_of_place(words[unit], unit, law.bits)
-        size = np.int32(np.int32(lasts[unit] - firsts[unit]) + np.int32(1))
-        cost = np.int32(1) if law.by_unit else size
-        costs[unit] = cost
-        total = np.int32(total + cost)
-    return np.int64(total)
 
 
 @compiled
@@ -233,9 +226,13 @@ def take_units(
 
 @compiled
 def keys_of_places(
-    ranks: np.ndarray, count: Integer, keys: np.ndarray, chosen: np.ndarray
+    opens: np.ndarray, text: np.ndarray, count: Integer, keys: np.ndarray, chosen: np.ndarray
 ) -> None:
-    """`chosen`: the key of each text token's unit; `keys` are those of units, by rank."""
+    """`chosen`: the key of each text token's unit; those of units are at 1 and up in `keys`."""
+    widest_vectors()
     keys[0] = NEVER
+    look_up_ranks(opens, count, keys, chosen)
     for place in range(count):
-        chosen[place] = keys[np.uint64(ranks[place])]
+        special = np.int32(np.int32(text[place]) - np.int32(1))
+        key = np.int32(chosen[place] & np.int32(~special))
+        chosen[place] = np.int32(key | np.int32(NEVER & special))
