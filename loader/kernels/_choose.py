@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from premask.kernels._compile import NEVER, Integer, compiled
-from premask.kernels._flags import rounded
+from premask.kernels._flags import has, rounded
 from premask.kernels._laws import Budgets, Choice
 from premask.kernels._race import level_of
 from premask.kernels._random import word_of
@@ -43,20 +43,22 @@ def mark_candidates(
 ) -> Integer:
     """Flags the tokens that may be selected and weighs them; their number."""
     total, count = np.int64(0), len(tokens)
+    bits = np.uint8(law.candidate_bits)
+    last_id, last_code = len(law.id_weights) - 1, len(law.track_weights) - 1
     for place in range(count):
-        may = text[place] != 0
-        if law.candidate_bits != 0:
-            may = may and (bounds[place] & law.candidate_bits) != 0
+        may = text[place]
+        if bits != 0:
+            may = may & has(bounds[place], bits)
         if law.weighted:
-            weight = 0
-            if len(law.id_weights) > 0:
-                code = np.int64(tokens[place]) if text[place] else 0
-                weight += law.id_weights[min(code, len(law.id_weights) - 1)]
-            if len(law.track_weights) > 0:
-                code = np.int64(codes[place]) if text[place] else 0
-                weight += law.track_weights[min(code, len(law.track_weights) - 1)]
+            weight = np.int32(0)
+            if last_id >= 0:
+                known: Integer = min(np.int64(tokens[place]), last_id)
+                weight += law.id_weights[np.uint64(known)]
+            if last_code >= 0:
+                code: Integer = min(np.int64(codes[place]), last_code)
+                weight += law.track_weights[np.uint64(code)]
             weights[place] = weight
-            may = may and weight > EXCLUDED // 2
+            may = may & np.uint8(weight > EXCLUDED // 2)
         candidates[place] = may
         total += np.int64(may)
     if total == 0 and law.otherwise:

@@ -12,7 +12,6 @@ import numpy as np
 from premask.kernels._compile import Integer, compiled, widest_vectors
 from premask.masking._backend import INT32_MAX
 
-BUCKETS = 512
 # Interpolated guesses before halving: keys of unequal weights may lie unevenly.
 _GUESSES = 8
 _KEY_BITS = 31

@@ -190,8 +190,8 @@ def take_units(
     the budget ends are looked at one by one, and get the key -1 if they are taken.
 
     Returns:
-        the level up to which units are taken; the first and the last but one place of a unit
-        that is taken in part.
+        the level up to which units are taken; the first place, and the one after the last, of
+        what is taken of a unit that exceeds the budget.
     """
     begin, until = np.int64(0), np.int64(0)
     if budget <= 0:

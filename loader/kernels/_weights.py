@@ -16,20 +16,18 @@ def _log2_exponential(values: np.ndarray, number: Integer) -> Integer:
     rest = _TOP - number
     near = min(number, rest)
     index, fraction = number >> 19, (number & ((1 << 19) - 1)) >> 7
-    level, bits = 0, 0
-    if near < (1 << (_THIRD + 12)):
-        level, bits = 3, _THIRD
-    elif near < (1 << (_SECOND + 12)):
-        level, bits = 2, _SECOND
-    elif near < (1 << (_FIRST + 12)):
+    if near < (1 << (_FIRST + 12)):  # one number in 32: the finer tables
         level, bits = 1, _FIRST
-    if level > 0:
+        if near < (1 << (_THIRD + 12)):
+            level, bits = 3, _THIRD
+        elif near < (1 << (_SECOND + 12)):
+            level, bits = 2, _SECOND
         piece = (level if number < rest else level + 3) * (_STEPS + 1)
         index = piece + (near >> bits)
         fraction = ((near & ((1 << bits) - 1)) << 12) >> bits
-    if near < (1 << 13):
-        fraction += 1 << 10
-    low, high = np.int64(values[index]), np.int64(values[index + 1])
+        if near < (1 << 13):
+            fraction += 1 << 10
+    low, high = np.int64(values[np.uint64(index)]), np.int64(values[np.uint64(index + 1)])
     return low + (((high - low) * fraction) >> 12)
 
 
