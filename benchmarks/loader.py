@@ -80,7 +80,7 @@ def write_set(root: Path, rows: list[np.ndarray]) -> premask.ShardSet:
                 num_tokens=sum(map(len, part)),
                 num_bytes=(root / file).stat().st_size,
                 xxh3_64="",
-                sha256="",
+                sha256="0" * 64,
                 unit={},
             )
         )
@@ -109,7 +109,7 @@ def write_set(root: Path, rows: list[np.ndarray]) -> premask.ShardSet:
             suffix_ids=(3,),
             replacement_ranges=((5, VOCABULARY_SIZE),),
         ),
-        tokenizer={"file": "tokenizer.json", "sha256": "", "model": "none"},
+        tokenizer={"file": "tokenizer.json", "sha256": "0" * 64, "model": "none"},
         totals={},
         shards=tuple(entries),
     )
