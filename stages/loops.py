@@ -10,8 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from typing import Protocol, cast
 
 from premask.stages import plain_loops
@@ -23,7 +21,7 @@ PATIENCE = 40_000_000  # tokens
 
 
 class Loops(Protocol):
-    """What `premask.stages.kernels` and `premask.stages.plain_loops` have."""
+    """What `premask.stages.compiled_loops` and `premask.stages.plain_loops` have."""
 
     def copy_pieces(
         self,
@@ -58,14 +56,8 @@ def loops(num_new: int = 0) -> Loops:
         num_new: tokens that this process has not seen before.
     """
     _PROCESS.num_tokens += num_new
-    pays = _PROCESS.num_tokens > PATIENCE and _is_installed()
-    if not pays and "numba" not in sys.modules:
+    if _PROCESS.num_tokens <= PATIENCE and "numba" not in sys.modules:
         return cast(Loops, plain_loops)
-    from premask.stages import kernels
+    from premask.stages import compiled_loops
 
-    return cast(Loops, kernels)
-
-
-@cache
-def _is_installed() -> bool:
-    return find_spec("numba") is not None
+    return cast(Loops, compiled_loops)

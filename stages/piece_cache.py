@@ -3,7 +3,7 @@
 Words repeat. The bytes of a block are cut where the tokenizer provably cuts too (see
 `premask.stages.piece_borders`), each piece never met before goes through the tokenizer once,
 and the tokens of all are written out. Pieces of up to 15 bytes, nearly all, are looked up in
-compiled loops (`premask.stages.piece_kernels`) and cost no Python object. Where more than half
+compiled loops (`premask.stages.piece_loops`) and cost no Python object. Where more than half
 of a block is new, as in scripts without spaces, the caller encodes it plainly.
 
 Known text costs about 6 ns per byte, a new piece about 5 microseconds, nearly all of them in
@@ -20,7 +20,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 from premask.stages.piece_borders import LEFT, RIGHT, Family
-from premask.stages.piece_kernels import COUNT, COUNT_BITS, cut_text, write_tokens
+from premask.stages.piece_loops import COUNT, COUNT_BITS, cut_text, write_tokens
 from premask.stages.piece_table import PADDING, PieceTable, distinct
 from premask.stages.tokens import Int64, Tokens, Uint8, flat_ids, flat_offsets
 from premask.stages.word_pieces import WordPieces

@@ -1,13 +1,13 @@
 """A hash table from pieces of text to numbers, looked up by whole arrays.
 
-The layout and the loops are those of `premask.stages.piece_kernels`. Pieces of more than
+The layout and the loops are those of `premask.stages.piece_loops`. Pieces of more than
 `LONGEST` bytes, one in a thousand of most texts, are kept in a dict.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from premask.stages.piece_kernels import (
+from premask.stages.piece_loops import (
     LONGEST,
     Int64,
     Uint8,
@@ -34,7 +34,7 @@ class PieceTable:
     """Numbers (int64, not negative) by pieces. Never shrinks.
 
     Attributes:
-        slots: the short pieces as the kernels take them; another array once some were added.
+        slots: the short pieces as the loops take them; another array once some were added.
     """
 
     __slots__ = ("_long", "_num_short", "slots")

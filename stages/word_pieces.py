@@ -2,7 +2,7 @@
 
 For a word of ASCII letters and digits the longest-match-first law of WordPiece is all that
 BERT's normaliser and pre-tokenizer leave to do: a tenth of a microsecond per word, where the
-tokenizer takes five. See `premask.stages.piece_kernels.spell_words`.
+tokenizer takes five. See `premask.stages.piece_loops.spell_words`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from premask.stages.piece_kernels import LONGEST, spell_words
+from premask.stages.piece_loops import LONGEST, spell_words
 from premask.stages.piece_table import PADDING, PieceTable
 from premask.stages.tokens import Int64, Uint8, Uint32
 

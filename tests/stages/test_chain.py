@@ -127,7 +127,6 @@ def test_a_unit_is_the_same_with_and_without_numba(
     rows: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pytest.importorskip("numba")
     options["rows"] |= rows
     compiled, _ = run(options, tmp_path / "1.arrow")
     monkeypatch.setattr("premask.stages.loops.sys", SimpleNamespace(modules={}))

@@ -8,16 +8,12 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from premask.stages import plain_loops
+from premask.stages import compiled_loops, plain_loops
 from premask.stages.loops import Loops
 
-pytest.importorskip("numba")
-from premask.stages import kernels
-
-BOTH = [cast(Loops, kernels), cast(Loops, plain_loops)]
+BOTH = [cast(Loops, compiled_loops), cast(Loops, plain_loops)]
 SIZE = 12
 DOCUMENTS = st.lists(
     st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(0, 255)), max_size=9), max_size=6
@@ -95,18 +91,9 @@ def names(code: str) -> list[str]:
 
 def test_the_loops_are_plain_until_numba_is_loaded_for_something_else() -> None:
     code = "print(loops().__name__)\nimport numba\nprint(loops().__name__)"
-    assert names(code) == ["premask.stages.plain_loops", "premask.stages.kernels"]
+    assert names(code) == ["premask.stages.plain_loops", "premask.stages.compiled_loops"]
 
 
 def test_numba_is_loaded_when_that_pays() -> None:
     code = "loops(PATIENCE); print('numba' in sys.modules, loops(1).__name__)"
-    assert names(code) == ["False", "premask.stages.kernels"]
-
-
-def test_without_numba_the_loops_stay_plain() -> None:
-    code = (
-        "from importlib.util import find_spec\n"
-        "sys.modules['premask.stages.loops'].find_spec = lambda name: None\n"
-        "print(loops(PATIENCE + 1).__name__, 'numba' in sys.modules)"
-    )
-    assert names(code) == ["premask.stages.plain_loops", "False"]
+    assert names(code) == ["False", "premask.stages.compiled_loops"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from premask.stages.piece_kernels import LONGEST, UNKNOWN, Int64, Uint8
+from premask.stages.piece_loops import LONGEST, UNKNOWN, Int64, Uint8
 from premask.stages.piece_table import PADDING, PieceTable, distinct
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from premask.stages.piece_kernels import LONGEST
+from premask.stages.piece_loops import LONGEST
 from premask.stages.piece_table import PADDING
 from premask.stages.word_pieces import WordPieces
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
