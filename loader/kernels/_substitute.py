@@ -84,10 +84,12 @@ def write_row(
         redrawn = (decision > mask_until) & (decision <= random_until)
         marks[place] = np.uint8(taken & redrawn)
     for place in range(count):
-        labels[place] = np.int32(tokens[place]) if keys[place] <= level else _IGNORE
+        token = np.int32(tokens[place])  # read in any case: few machines read under a mask
+        labels[place] = token if keys[place] <= level else _IGNORE
     for place in range(count):
+        token = np.int32(tokens[place])
         hidden = (keys[place] <= level) & (decisions[place] <= mask_until)
-        ids[place] = mask_id if hidden else np.int32(tokens[place])
+        ids[place] = mask_id if hidden else token
     if random_until > mask_until and len(law.replacements) > 0:
         for index in range(places_of(marks, count, places)):
             place = places[index]
