@@ -22,7 +22,6 @@ import json
 import os
 import random
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -192,8 +191,13 @@ def build(corpus: Path, tokenizer: str, shard: Path) -> dict[str, Any]:
         for name, value in result.seconds.items():
             seconds[name] = seconds.get(name, 0.0) + value
     taken = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return {"seconds": taken, "tokens": tokens, "stages": seconds, "peak_mib": peak}
+    return {"seconds": taken, "tokens": tokens, "stages": seconds, "peak_mib": peak_mib()}
+
+
+def peak_mib() -> int:
+    """The most memory that this process held; `getrusage` counts that of its parent, too."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
 def in_process(corpus: Path, tokenizer: str, folder: Path) -> dict[str, Any]:
