@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import random
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,12 @@ pytestmark = pytest.mark.slow
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port below those that the system hands out to whoever asks, and above Ray's."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def run(task: str, shards: Path, out: Path, world_size: int, **options: Any) -> list[Any]:
@@ -44,20 +49,34 @@ def run(task: str, shards: Path, out: Path, world_size: int, **options: Any) -> 
         "TORCHELASTIC_RUN_ID": "test",  # by this, Lightning knows that it was launched
     }
     command = [sys.executable, "-m", "tests.loader.ranks", task, str(shards), str(out)]
-    processes = [
-        subprocess.Popen(
-            [*command, json.dumps(options)],
-            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(world_size)
-    ]
-    errors = [process.communicate(timeout=240)[1] for process in processes]
-    for process, error in zip(processes, errors, strict=True):
-        assert process.returncode == 0, error[-2000:]
+    processes = []
+    for rank in range(world_size):
+        with (out / f"errors-{rank}").open("wb") as errors:
+            processes.append(
+                subprocess.Popen(
+                    [*command, json.dumps(options)],
+                    env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                )
+            )
+    end_together(processes)
+    for rank, process in enumerate(processes):
+        assert process.returncode == 0, (out / f"errors-{rank}").read_text()[-2000:]
     return [pickle.loads((out / f"rank-{rank}").read_bytes()) for rank in range(world_size)]
+
+
+def end_together(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Waits for all; where one fails, or takes too long, the others would wait for ever."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        codes = [process.poll() for process in processes]
+        if None not in codes or any(codes):
+            break
+        time.sleep(0.05)
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 def assert_every_row_once(small_set: Path, rows: list[tuple[int, Any, Any]]) -> None:
