@@ -103,9 +103,11 @@ def chunks(
             match = pattern.search(window)
             cut = match.end() if match else len(window) - OVERLAP_BYTES
             position += max(cut, 0)
-            held = [window[max(cut, 0) :]]
-            skipping = match is None
-            continue
+            block, held = window[max(cut, 0) :], []
+            if match is None:
+                held.append(block)
+                continue
+            skipping = False
         boundary = _last_boundary(held[-1] if held else b"", block, pattern)
         if boundary is not None and boundary < 0:
             last = held.pop()

@@ -133,7 +133,7 @@ def _is_plain(data: bytes, starts_L: Int64, stops_L: Int64) -> bool:
     if not np.all((view[starts_L] == ord("{")) & (view[last_L] == ord("}"))):
         return False
     is_bracket = (view | _BRACE_BIT) == ord("{")
-    if np.count_nonzero(is_bracket) >= MOST_BRACKETS + len(starts_L):
+    if np.count_nonzero(is_bracket) >= MOST_BRACKETS + len(starts_L) - 1:
         line = np.searchsorted(starts_L, np.flatnonzero(is_bracket), side="right") - 1
         if np.bincount(line).max() >= MOST_BRACKETS:
             return False
