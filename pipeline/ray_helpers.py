@@ -27,10 +27,14 @@ _NEWS_SECONDS = 5.0
 _ABSENT_SECONDS = 300.0
 
 
+_AT_WORK = "work"  # a group of one thread
+
+
 class Helper:
     """The actor. What it does is opened by the first item, so that a failure belongs to a unit.
 
-    It has two threads: one works, the other answers meanwhile.
+    It has two threads: one works, at one item after the other, as spaCy may serve no two at a
+    time; the other answers meanwhile.
     """
 
     def __init__(self, work: Help) -> None:
@@ -87,7 +91,8 @@ class Helpers:
         waiting: deque[Any] = deque()
         self._asked = float("-inf")  # after a failure, some may be gone
         for item in items:
-            waiting.append(self._next_helper().apply.remote(item))
+            apply = self._next_helper().apply.options(concurrency_group=_AT_WORK)
+            waiting.append(apply.remote(item))
             if len(waiting) >= self.in_flight:
                 yield _take(waiting.popleft())
         while waiting:
@@ -161,7 +166,9 @@ class Crew:
         import ray
 
         remote: Any = ray.remote  # its types know no actors with several threads
-        as_actor = remote(num_cpus=1, num_gpus=gpus, max_restarts=-1, max_concurrency=2)
+        as_actor = remote(
+            num_cpus=1, num_gpus=gpus, max_restarts=-1, concurrency_groups={_AT_WORK: 1}
+        )
         crew = cls(actors=tuple(as_actor(Helper).remote(work) for _ in range(count)))
         questions = [actor.ready.remote() for actor in crew.actors]
         answered, _ = ray.wait(questions, num_returns=1, timeout=start_timeout)

@@ -69,6 +69,12 @@ def test_results_come_in_the_order_of_the_items(work: Summing) -> None:
     assert alone.result == {"squares": found[0]["squares"], "helped": False}
 
 
+def test_a_helper_works_at_one_item_at_a_time_for_several_units(work: Summing) -> None:
+    units = [[1, 2] * 20, [2, 4] * 20]  # both units wait for the one helper, and it sleeps
+    found = run(engine(helpers=1), work, *units)
+    assert sorted(o.index for o in found if o.status == "done") == [0, 1]
+
+
 def test_a_work_without_such_a_part_runs_as_ever(tmp_path: Path) -> None:
     (outcome,) = run(engine(), Doubling(folder=str(tmp_path)), 4)  # type: ignore[arg-type]
     assert outcome.result["value"] == 8
