@@ -25,8 +25,6 @@ _PAUSE_SECONDS = 0.2
 _NEWS_SECONDS = 5.0
 # Long enough for a cluster that replaces lost nodes.
 _ABSENT_SECONDS = 300.0
-
-
 _AT_WORK = "work"  # a group of one thread
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from premask._format import IGNORE_LABEL, Boundary
 from premask.kernels._compile import SOURCES, Integer, compiled, kernel, widest_vectors
-from premask.kernels._race import fill
+from premask.kernels._fill import pad_row
 from premask.kernels._rows import Batch, Flat
 
 _SPECIAL, _DOCUMENT = int(Boundary.SPECIAL), int(Boundary.DOCUMENT_START)
@@ -32,10 +32,7 @@ def _copy_row(
         ids[place] = tokens[place]
     for place in range(count):
         labels[place] = tokens[place]
-    fill(attention, 0, count, 1)
-    fill(attention, count, len(ids), 0)
-    fill(ids, count, len(ids), pad_id)
-    fill(labels, count, len(ids), IGNORE_LABEL)
+    pad_row(count, count, pad_id, ids, attention, labels)
 
 
 def _make(sources: str) -> Kernel:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from premask._format import IGNORE_LABEL, Boundary
+from premask._format import Boundary
 from premask.kernels._compile import NEVER, SOURCES, Integer, compiled, kernel
+from premask.kernels._fill import fill, pad_row
 from premask.kernels._laws import Noise
 from premask.kernels._permute import permute_sentences
-from premask.kernels._race import fill, key_of_place, level_of, smallest_keys
+from premask.kernels._race import key_of_place, level_of, smallest_keys
 from premask.kernels._random import fill_words, row_keys, word_of
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.masking.objectives._infilling import SPARE_DRAWS
@@ -202,12 +203,9 @@ def _write_rest(
     attention: np.ndarray,
     labels: np.ndarray,
 ) -> None:
-    fill(attention, 0, total, 1)
-    fill(attention, total, len(ids), 0)
-    fill(ids, total, len(ids), law.pad_id)
     for place in range(len(tokens)):
         labels[place] = tokens[place]
-    fill(labels, len(tokens), len(labels), IGNORE_LABEL)
+    pad_row(total, len(tokens), law.pad_id, ids, attention, labels)
 
 
 def _make(sources: str) -> Kernel:

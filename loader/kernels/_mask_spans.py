@@ -12,9 +12,10 @@ import numpy as np
 from premask._format import Boundary
 from premask.kernels._choose import budget_of
 from premask.kernels._compile import NEVER, SOURCES, Integer, compiled, kernel
+from premask.kernels._fill import fill
 from premask.kernels._flags import pad_bounds
 from premask.kernels._laws import Anchors, Budgets, Choice, Corruption
-from premask.kernels._race import fill, smallest_keys
+from premask.kernels._race import smallest_keys
 from premask.kernels._random import draw_words, row_keys, word_of
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.kernels._substitute import share_decisions, write_row

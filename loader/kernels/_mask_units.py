@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 from premask.kernels._choose import budget_of, choose_tokens, mark_candidates, upper_bits
 from premask.kernels._compile import NEVER, SOURCES, kernel
+from premask.kernels._fill import fill
 from premask.kernels._flags import pad_bounds
 from premask.kernels._laws import Budgets, Choice, Corruption
-from premask.kernels._race import fill
 from premask.kernels._random import draw_words, row_keys
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.kernels._substitute import share_decisions, write_row

@@ -29,14 +29,6 @@ def key_of_place(word: Integer, place: Integer, bits: Integer) -> Integer:
 
 
 @compiled
-def fill(numbers: np.ndarray, begin: Integer, end: Integer, value: Integer) -> None:
-    """Sets the numbers from `begin` to before `end`."""
-    widest_vectors()
-    for spare in range(end - begin):
-        numbers[np.uint64(begin + spare)] = value  # unsigned: it is not asked for its sign
-
-
-@compiled
 def count_up_to(keys: np.ndarray, count: Integer, level: Integer) -> Integer:
     """How many of the first `count` keys are at most `level`."""
     widest_vectors()

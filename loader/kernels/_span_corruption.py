@@ -13,9 +13,10 @@ from collections.abc import Callable
 import numpy as np
 from premask._format import IGNORE_LABEL, Boundary
 from premask.kernels._compile import NEVER, SOURCES, Integer, compiled, kernel, widest_vectors
+from premask.kernels._fill import fill, pad_row
 from premask.kernels._flags import has, odd_so_far, places_of, rounded
 from premask.kernels._laws import Spans
-from premask.kernels._race import fill, key_of_place, level_of
+from premask.kernels._race import key_of_place, level_of
 from premask.kernels._random import block, row_keys, word_of
 from premask.kernels._rows import Batch, Flat, Scratch
 from premask.masking.threefry import ROW, SELECT
@@ -203,10 +204,7 @@ def _write_pair(
         at = min(target_size, target_width - 1)
         labels[at] = law.end_id
         target_size = at + 1
-    fill(attention, 0, size, 1)
-    fill(attention, size, width, 0)
-    fill(ids, size, width, law.pad_id)
-    fill(labels, target_size, target_width, _IGNORE)
+    pad_row(size, target_size, law.pad_id, ids, attention, labels)
 
 
 def _make(sources: str) -> Kernel:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from premask._format import IGNORE_LABEL
 from premask.kernels._compile import Integer, compiled, widest_vectors
+from premask.kernels._fill import pad_row
 from premask.kernels._flags import places_of
 from premask.kernels._laws import Corruption
-from premask.kernels._race import fill
 from premask.kernels._random import word_of
 from premask.masking.threefry import REPLACE
 
@@ -94,7 +94,4 @@ def write_row(
         for index in range(places_of(marks, count, places)):
             place = places[index]
             ids[place] = _replacement(law, high, low, place, words[place])
-    fill(attention, 0, count, 1)
-    fill(attention, count, len(ids), 0)
-    fill(ids, count, len(ids), law.pad_id)
-    fill(labels, count, len(ids), _IGNORE)
+    pad_row(count, count, law.pad_id, ids, attention, labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,8 @@ class _Calls:
     two that tell codes apart.
     """
 
-    def __init__(self, load: Callable[[], Callable[..., None]]) -> None:
-        self._load = load
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
         self._entries: dict[tuple[np.dtype, np.dtype], Callable[..., None]] = {}
 
     def __call__(self, rows: Flat, batch: Batch, *tables: Any) -> None:
@@ -51,7 +52,8 @@ class _Calls:
         if types not in self._entries:
             from premask.kernels._compile import entry_of
 
-            self._entries[types] = entry_of(self._load(), (rows, batch, *tables))
+            kernel = getattr(import_module(f"premask.kernels.{self._module}"), self._name)
+            self._entries[types] = entry_of(kernel, (rows, batch, *tables))
         self._entries[types](rows, batch, *tables)
 
 
@@ -67,14 +69,9 @@ def _mask_units(parameters: Mapping[str, Any], binding: Binding, word: int) -> P
         return None
     limits = _laws.budgets(parameters, binding)
     corrupt = _laws.corruption(parameters, binding)
-    by_token = parameters["units"] == "token"
+    name = "mask_tokens" if parameters["units"] == "token" else "mask_units"
 
-    def load() -> Callable[..., None]:
-        from premask.kernels import _mask_units as kernels
-
-        return kernels.mask_tokens if by_token else kernels.mask_units
-
-    mask = _Calls(load)
+    mask = _Calls("_mask_units", name)
 
     def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
         batch, scratch = (
@@ -104,12 +101,7 @@ def _mask_spans(parameters: Mapping[str, Any], binding: Binding, word: int) -> P
     limits = _laws.budgets(parameters, binding)
     corrupt = _laws.corruption(parameters, binding)
 
-    def load() -> Callable[..., None]:
-        from premask.kernels._mask_spans import mask_spans
-
-        return mask_spans
-
-    mask = _Calls(load)
+    mask = _Calls("_mask_spans", "mask_spans")
 
     def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
         batch, scratch = (
@@ -127,12 +119,7 @@ def _clm(parameters: Mapping[str, Any], binding: Binding, word: int) -> Program:
     pad_id = binding.vocabulary.pad_id or 0
     mask_first, resets = bool(parameters["mask_first"]), parameters["reset_positions"]
 
-    def load() -> Callable[..., None]:
-        from premask.kernels._causal import copy_rows
-
-        return copy_rows
-
-    copy = _Calls(load)
+    copy = _Calls("_causal", "copy_rows")
 
     def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
         batch = _empty(rows, (width,) * 3, dtype)
@@ -171,12 +158,7 @@ def _span_corruption(
         pad_id=source.pad,
     )
 
-    def load() -> Callable[..., None]:
-        from premask.kernels._span_corruption import corrupt_spans
-
-        return corrupt_spans
-
-    corrupt = _Calls(load)
+    corrupt = _Calls("_span_corruption", "corrupt_spans")
 
     def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
         widths = source.width(width), source.width(width), pair.target.width(width)
@@ -192,12 +174,7 @@ def _denoising(parameters: Mapping[str, Any], binding: Binding, word: int) -> Pr
         return None
     law = _laws.noise(parameters, binding)
 
-    def load() -> Callable[..., None]:
-        from premask.kernels._denoising import denoise
-
-        return denoise
-
-    corrupt = _Calls(load)
+    corrupt = _Calls("_denoising", "denoise")
 
     def run(rows: Flat, width: int, dtype: np.dtype) -> dict[str, np.ndarray]:
         wide = width + int(law.insertions[min(width, len(law.insertions) - 1)])
